@@ -1,0 +1,1 @@
+"""Busway: an event bus for Python applications."""

@@ -1,0 +1,131 @@
+"""Handlers: what reacts to events, and what the bus keeps of one that is subscribed."""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, runtime_checkable
+
+from busway._names import name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from enum import StrEnum
+
+    from busway.bus import EventBus
+    from busway.events import Event
+
+__all__ = ["ANY", "AnyType", "Call", "EventHandler", "Handler", "Subscription", "handler_name"]
+
+
+class AnyType(enum.Enum):
+    """The type of `ANY`."""
+
+    ANY = "*"
+
+    def __repr__(self) -> str:
+        return "ANY"
+
+
+ANY: Final = AnyType.ANY
+"""In `event_types`: every event, of types that plugins bring and bring later too."""
+
+Call: TypeAlias = "Callable[[Event], Awaitable[object]]"
+
+
+@runtime_checkable
+class Handler(Protocol):
+    """What `subscribe` takes: anything with these two members."""
+
+    @property
+    def event_types(self) -> Sequence[StrEnum | str | Literal[AnyType.ANY]]:
+        """The types of event it wants."""
+
+    def handle(self, event: Event, /) -> Awaitable[object] | object:
+        """Reacts to one event."""
+
+
+class _ClassPath:
+    """The default of `EventHandler.name`; a plain attribute, on class or instance, replaces it."""
+
+    def __get__(self, handler: object, owner: type) -> str:
+        return f"{owner.__module__}.{owner.__qualname__}"
+
+
+class EventHandler(ABC):
+    """Reacts to events of some types.
+
+    A subclass gives `event_types` and `handle`; the rest is optional. Its keyword parameters are
+    its settings when it is installed as a plugin. It must work on a bus that was never started.
+
+    >>> class Greeter(EventHandler):
+    ...     event_types = ["user.created"]
+    ...     async def handle(self, event):
+    ...         print("hello", event.payload["user_id"])
+    """
+
+    if TYPE_CHECKING:
+        name: str
+        """What reports and logs call it: `module.Class` unless set."""
+    else:
+        name = _ClassPath()
+
+    enabled_by_default: bool = True
+    """Whether an installed plugin is active without a setting `enabled`."""
+
+    @property
+    @abstractmethod
+    def event_types(self) -> Sequence[StrEnum | str | Literal[AnyType.ANY]]:
+        """The types of event it wants, or `[ANY]`; read once, when it is subscribed."""
+
+    @abstractmethod
+    def handle(self, event: Event) -> Awaitable[None] | None:
+        """React to one event: `async def`, or a plain `def`, which runs inline.
+
+        What it raises is its own outcome and reaches nobody else. It may suspend, publish,
+        subscribe and unsubscribe. If the publisher is cancelled it sees `CancelledError`.
+
+        Args:
+            event: not to be changed; others see it too.
+        """
+
+    async def start(self, bus: EventBus) -> None:
+        """Acquire what it needs, when `bus` starts; at most `start_timeout` seconds.
+
+        Runs in a task of its own. One that raises or takes longer is unsubscribed and reported.
+        """
+
+    async def stop(self) -> None:
+        """Release it and flush, when the bus has drained; at most `stop_timeout` seconds.
+
+        Runs in a task of its own, in reverse order of starting, and only after `start` returned.
+        """
+
+    def health(self) -> Mapping[str, int | str]:
+        """What it says of itself: counts and states by name."""
+        return {}
+
+
+def handler_name(handler: object) -> str:
+    """The name of anything that was subscribed."""
+    name = getattr(handler, "name", None)
+    return name if isinstance(name, str) and name else name_of(type(handler))
+
+
+class Subscription:
+    """A handler as the bus keeps it: its types as read at subscribe, and its compiled call.
+
+    Attributes:
+        handler: the handler.
+        types: event types, or `(ANY,)`; `ANY` absorbs the others.
+        call: the async callable that the lanes await, interceptors and all.
+    """
+
+    __slots__ = ("call", "handler", "types")
+
+    def __init__(
+        self, handler: Handler, types: Iterable[StrEnum | Literal[AnyType.ANY]], call: Call
+    ) -> None:
+        self.handler = handler
+        self.types = tuple(types)
+        self.call = call
