@@ -56,7 +56,7 @@ def register_event_types(enum: type[_E]) -> type[_E]:
         EventError: if another enum has claimed one of the values; both are named,
             and nothing is registered.
     """
-    if not (isinstance(enum, type) and issubclass(enum, StrEnum) and len(enum)):
+    if not is_event_types(enum):
         raise TypeError(f"event types are a StrEnum subclass with members, not {enum!r}")
     for member in enum:
         rival = _members.get(member.value)
@@ -66,6 +66,11 @@ def register_event_types(enum: type[_E]) -> type[_E]:
             )
     _members.update({member.value: member for member in enum})
     return enum
+
+
+def is_event_types(thing: object) -> bool:
+    """Whether it is an enum that can be registered: a `StrEnum` subclass with members."""
+    return isinstance(thing, type) and issubclass(thing, StrEnum) and len(thing) > 0
 
 
 def unregister_event_types(enum: type[StrEnum]) -> None:
@@ -88,11 +93,12 @@ def event_type(value: object) -> StrEnum:
     """
     if isinstance(value, str):
         member = _members.get(value)
-        if member is not None and (member is value or not isinstance(value, Enum)):
+        if member is not None and (value is member or not isinstance(value, Enum)):
             return member
     if isinstance(value, Enum):
         raise EventError(
-            f"{value!r} is of no registered enum: register_event_types({type(value).__name__}) first",
+            f"{value!r} is of no registered enum: "
+            f"register_event_types({type(value).__name__}) first",
             field="type",
         )
     raise EventError(f"unknown event type {value!r}: no registered enum has it", field="type")
@@ -106,6 +112,8 @@ class _Stamped:
     """Gives an event the slot for its stamp: the id, before anyone has asked to read it."""
 
     __slots__ = ("_stamp",)
+
+    _stamp: tuple[int, int, int]
 
 
 _TICK_BITS: Final = 12  # of a millisecond, 244 ns each: RFC 9562, section 6.2, method 3
@@ -208,8 +216,7 @@ class Event(_Stamped):
         metadata: Mapping[str, str] | None = None,
         id: str | None = None,  # noqa: A002 - the contract's name
     ) -> None:
-        member = _members.get(type) if isinstance(type, str) else None
-        _set_type(self, member if member is type and member is not None else event_type(type))
+        _set_type(self, event_type(type))
         _set_payload(self, {} if payload is None else payload)
         if payload.__class__ is not dict:
             _check_payload(self.payload)
@@ -346,7 +353,9 @@ def _strings(metadata: object) -> Mapping[str, str]:
 
 def _utc(timestamp: object) -> datetime:
     if not isinstance(timestamp, datetime):
-        raise EventError(f"a datetime is expected, not {type(timestamp).__name__}", field="timestamp")
+        raise EventError(
+            f"a datetime is expected, not {type(timestamp).__name__}", field="timestamp"
+        )
     if timestamp.tzinfo is UTC:
         return timestamp
     if timestamp.utcoffset() is None:

@@ -139,6 +139,7 @@ class PluginSettingsError(PluginError):
 
     def __init__(self, message: str, *, plugin: str, key: str | None, source: str) -> None:
         place = ".".join(part for part in (plugin, key) if part)
-        super().__init__(f"{place}: {message} (read from {source})" if place else f"{message} ({source})")
+        where = f"{place}: " if place else ""
+        super().__init__(f"{where}{message} (read from {source})", plugin=plugin)
         self.key = key
         self.source = source

@@ -89,13 +89,13 @@ class EventHandler(ABC):
             event: not to be changed; others see it too.
         """
 
-    async def start(self, bus: EventBus) -> None:
+    async def start(self, bus: EventBus) -> None:  # noqa: B027 - optional
         """Acquire what it needs, when `bus` starts; at most `start_timeout` seconds.
 
         Runs in a task of its own. One that raises or takes longer is unsubscribed and reported.
         """
 
-    async def stop(self) -> None:
+    async def stop(self) -> None:  # noqa: B027 - optional
         """Release it and flush, when the bus has drained; at most `stop_timeout` seconds.
 
         Runs in a task of its own, in reverse order of starting, and only after `start` returned.
@@ -119,9 +119,10 @@ class Subscription:
         handler: the handler.
         types: event types, or `(ANY,)`; `ANY` absorbs the others.
         call: the async callable that the lanes await, interceptors and all.
+        order: its place among all subscriptions of the bus.
     """
 
-    __slots__ = ("call", "handler", "types")
+    __slots__ = ("call", "handler", "order", "types")
 
     def __init__(
         self, handler: Handler, types: Iterable[StrEnum | Literal[AnyType.ANY]], call: Call
@@ -129,3 +130,4 @@ class Subscription:
         self.handler = handler
         self.types = tuple(types)
         self.call = call
+        self.order = -1

@@ -42,7 +42,8 @@ def pass_through(
             raise
         except BaseException as error:
             raise MiddlewareError(
-                f"middleware {name_of(middleware)} raised {text_of(error)}; {event.type} was stopped",
+                f"middleware {name_of(middleware)} raised {text_of(error)}; "
+                f"{event.type} was stopped",
                 middleware=middleware,
             ) from error
         if passed is None:

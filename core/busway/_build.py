@@ -1,0 +1,207 @@
+"""Build a plugin: import what its entry points name, and make what its hooks bring.
+
+What the entry-point groups for handlers, middleware, interceptors and event types name is wrapped
+as hook implementations, so there is one path for all plugins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import pluggy
+
+from busway import hookspecs
+from busway._names import name_of
+from busway.bus import EventBus
+from busway.decorators import FunctionHandler, hold_registrations
+from busway.events import is_event_types
+from busway.exceptions import PluginLoadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from enum import StrEnum
+
+    from importlib_metadata import EntryPoint
+
+    from busway._discovery import Candidate
+    from busway.handlers import Handler
+    from busway.middleware import Interceptor, Middleware
+    from busway.settings import Section
+
+__all__ = ["Built", "Imported", "build", "import_plugin"]
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A plugin that was imported, and nothing made of it yet.
+
+    Attributes:
+        things: what its entry points name.
+        manager: its hooks, and no other plugin's.
+        extra: handlers that `on_event` made in passing, which no entry point names.
+        enabled_by_default: what its classes say.
+    """
+
+    things: tuple[object, ...]
+    manager: pluggy.PluginManager
+    extra: tuple[FunctionHandler, ...]
+    enabled_by_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a plugin brings, checked, and not registered yet."""
+
+    handlers: tuple[Handler, ...]
+    middleware: tuple[Middleware, ...]
+    interceptors: tuple[Interceptor, ...]
+
+
+class _Wrapper:
+    """An entry point of a group for one kind of thing, as a plugin with one hook."""
+
+    def __init__(self, plugin: str, thing: object, section: Section) -> None:
+        self.plugin = plugin
+        self.thing = thing
+        self.section = section
+
+    def _make(self) -> object:
+        if isinstance(self.thing, type):
+            return self.thing(**self.section.arguments_for(self.thing))
+        return self.thing
+
+    def _refuse(self, wanted: str) -> PluginLoadError:
+        return PluginLoadError(
+            f"{name_of(self.thing)} is not {wanted}; see its entry point", plugin=self.plugin
+        )
+
+
+class _EventTypes(_Wrapper):
+    @hookspecs.hookimpl
+    def busway_event_types(self) -> Iterable[type[StrEnum]]:
+        if not is_event_types(self.thing):
+            raise self._refuse("a StrEnum subclass with members")
+        return [cast("type[StrEnum]", self.thing)]
+
+
+class _Handlers(_Wrapper):
+    @hookspecs.hookimpl
+    def busway_handlers(self) -> Iterable[Handler]:
+        handler = getattr(self.thing, "handler", None)
+        if not isinstance(handler, FunctionHandler):
+            handler = self._make()
+        if not (hasattr(handler, "handle") and hasattr(handler, "event_types")):
+            raise self._refuse("an EventHandler subclass or an @on_event function")
+        return [cast("Handler", handler)]
+
+
+class _Middleware(_Wrapper):
+    @hookspecs.hookimpl
+    def busway_middleware(self) -> Iterable[Middleware]:
+        made = self._make()
+        if not callable(made):
+            raise self._refuse("a middleware callable, or a class whose instances are")
+        return [made]
+
+
+class _Interceptors(_Wrapper):
+    @hookspecs.hookimpl
+    def busway_interceptors(self) -> Iterable[Interceptor]:
+        made = self._make()
+        if not callable(made):
+            raise self._refuse("an interceptor, or a class whose instances are")
+        return [made]
+
+
+_WRAPPERS: Mapping[str, type[_Wrapper]] = {
+    "busway.event_types": _EventTypes,
+    "busway.handlers": _Handlers,
+    "busway.interceptors": _Interceptors,
+    "busway.middleware": _Middleware,
+}
+
+
+def import_plugin(candidate: Candidate, section: Section) -> Imported:
+    """Import what a plugin's entry points name; nothing that `on_event` does is done yet.
+
+    Raises:
+        BaseException: whatever the import raises.
+        PluginSettingsError: if a setting is unknown to it.
+        pluggy.PluginValidationError: if it implements a hook that there is not, or with an
+            argument that there is not.
+    """
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    with hold_registrations() as held:
+        things = tuple(point.load() for point in candidate.entry_points)
+    for point, thing in zip(candidate.entry_points, things, strict=True):
+        manager.register(_plugin(candidate.name, point, thing, section), point.group)
+    manager.check_pending()
+    section.check_names(_constructors(candidate, things))
+    named = {id(getattr(thing, "handler", None)) for thing in things}
+    return Imported(
+        things,
+        manager,
+        tuple(one for one in held if id(one) not in named),
+        all(getattr(thing, "enabled_by_default", True) for thing in things),
+    )
+
+
+def build(plugin: str, imported: Imported, settings: Mapping[str, object]) -> Built:
+    """Make what a plugin brings and check it.
+
+    Raises:
+        Exception: whatever its constructors or hooks raise.
+        PluginSettingsError: if a setting is wrong.
+        PluginLoadError: if what it brings is not what it should be.
+    """
+    hook = imported.manager.hook
+    built = Built(
+        tuple(_flat(plugin, "busway_handlers", hook.busway_handlers(settings=settings))),
+        tuple(_flat(plugin, "busway_middleware", hook.busway_middleware(settings=settings))),
+        tuple(_flat(plugin, "busway_interceptors", hook.busway_interceptors(settings=settings))),
+    )
+    rehearsal = EventBus()
+    for interceptor in built.interceptors:
+        rehearsal.add_interceptor(interceptor)
+    for handler in (*built.handlers, *imported.extra):
+        rehearsal.subscribe(handler)
+    for middleware in built.middleware:
+        rehearsal.add_middleware(middleware)
+    return built
+
+
+def _plugin(name: str, point: EntryPoint, thing: object, section: Section) -> object:
+    """What to register with pluggy for an entry point."""
+    if point.group in _WRAPPERS:
+        return _WRAPPERS[point.group](name, thing, section)
+    return thing(**section.arguments_for(thing)) if isinstance(thing, type) else thing
+
+
+def _constructors(candidate: Candidate, things: Sequence[object]) -> list[Callable[..., object]]:  # type: ignore[explicit-any]  # a constructor takes what it takes
+    """Whose parameters the settings are: the classes'; a module of hooks takes any."""
+    targets: list[Callable[..., object]] = []  # type: ignore[explicit-any]
+    for point, thing in zip(candidate.entry_points, things, strict=True):
+        if isinstance(thing, type):
+            if point.group != "busway.event_types":
+                targets.append(thing)
+        elif point.group == "busway.plugins":
+            targets.append(_any_settings)
+    return targets
+
+
+def _any_settings(**settings: object) -> None:
+    """Stands for the hooks of a module, which check their settings themselves."""
+
+
+def _flat(plugin: str, hook: str, returned: Iterable[Iterable[_T]]) -> list[_T]:
+    things: list[_T] = []
+    for one in reversed(list(returned)):  # pluggy calls the last registered first
+        if not isinstance(one, list | tuple | set | frozenset | Iterator):
+            raise PluginLoadError(f"{hook} must return a list, not {one!r}", plugin=plugin)
+        things.extend(one)
+    return things

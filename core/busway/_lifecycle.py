@@ -1,0 +1,134 @@
+"""Lifecycle: start the handlers of a bus, and stop those that were started."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from typing import TYPE_CHECKING, Final, ParamSpec
+
+from busway._names import text_of
+from busway.handlers import handler_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from busway.bus import EventBus
+    from busway.handlers import Handler
+
+__all__ = ["Lifecycle"]
+
+_log = logging.getLogger("busway.lifecycle")
+
+_P = ParamSpec("_P")
+_GRACE: Final = 1.0
+"""Seconds that a start or stop which is out of time gets for its own cleaning up."""
+
+
+class Lifecycle:
+    """Which handlers were started, and on which loop.
+
+    Attributes:
+        loop: the one that started the bus; None while it is not started.
+        refused: why handlers did not start, by name.
+    """
+
+    def __init__(self, *, start_timeout: float, stop_timeout: float) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.refused: dict[str, str] = {}
+        self._start_timeout = start_timeout
+        self._stop_timeout = stop_timeout
+        self._started: dict[int, Handler] = {}
+
+    @property
+    def started(self) -> tuple[str, ...]:
+        """The names of the handlers that were started and not stopped."""
+        return tuple(handler_name(one) for one in self._started.values())
+
+    async def start(self, bus: EventBus, handlers: Iterable[Handler]) -> None:
+        """Start those that are not started yet, one after another; unsubscribe who fails."""
+        self.loop = asyncio.get_running_loop()
+        for handler in handlers:
+            if id(handler) in self._started:
+                continue
+            self._started[id(handler)] = handler
+            error: BaseException | None = asyncio.CancelledError()
+            try:
+                error = await _within(self._start_timeout, handler, "start", bus)
+            finally:
+                if error is not None:
+                    del self._started[id(handler)]
+            if error is not None:
+                bus.unsubscribe(handler)
+                self.refused[handler_name(handler)] = text_of(error)
+                _log.error(
+                    "handler %s did not start and was unsubscribed: %s",
+                    handler_name(handler),
+                    text_of(error),
+                    exc_info=error,
+                )
+
+    async def stop(self) -> None:
+        """Stop what was started, in reverse; nothing one does keeps the others from stopping."""
+        cancelled: asyncio.CancelledError | None = None
+        try:
+            while self._started:
+                _, handler = self._started.popitem()
+                try:
+                    error = await _within(self._stop_timeout, handler, "stop")
+                except asyncio.CancelledError as reason:
+                    cancelled = reason
+                    continue
+                if error is not None:
+                    _log.error(
+                        "handler %s did not stop well: %s",
+                        handler_name(handler),
+                        text_of(error),
+                        exc_info=error,
+                    )
+            self.forget()
+            if cancelled is not None:
+                raise cancelled
+        finally:
+            cancelled = None  # it holds this frame by its traceback
+
+    def forget(self) -> None:
+        """The bus is closed: nothing is started, on no loop."""
+        self.loop = None
+        self.refused.clear()
+        self._started.clear()
+
+
+async def _within(
+    seconds: float, handler: Handler, method: str, *arguments: object
+) -> BaseException | None:
+    """Call a handler's optional method in a task of its own, and tell how it failed.
+
+    A task, so that one that suppresses its cancellation cannot hold up the others; it is waited
+    for while the caller is cancelled.
+    """
+    function = getattr(handler, method, None)
+    if not callable(function):
+        return None
+    task = asyncio.create_task(_call(function, *arguments), name=f"busway {method}")
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=seconds if method == "stop" else 0)
+        await _give_up(task)
+        raise
+    if not task.done():
+        await _give_up(task)
+        return TimeoutError(f"{method}() took longer than {seconds:g} s")
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+
+async def _give_up(task: asyncio.Task[None]) -> None:
+    if task.cancel():
+        await asyncio.wait({task}, timeout=_GRACE)
+
+
+async def _call(function: Callable[_P, object], *args: _P.args, **kwargs: _P.kwargs) -> None:
+    result = function(*args, **kwargs)
+    if inspect.isawaitable(result):
+        await result

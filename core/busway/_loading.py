@@ -1,0 +1,135 @@
+"""Loading: one plugin on its way from candidate to row, in quarantine until it is whole."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from busway._names import text_of
+from busway.events import event_types, unregister_event_types
+from busway.exceptions import PluginConflictError, PluginError, PluginLoadError
+from busway.settings import Section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from busway._build import Built, Imported
+    from busway._discovery import Candidate
+
+__all__ = ["BROKEN", "Loading", "PluginRow", "PluginState"]
+
+
+class PluginState(StrEnum):
+    """What became of a plugin that was discovered."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    BLOCKED = "blocked"
+    INCOMPATIBLE = "incompatible"
+    CONFLICT = "conflict"
+    FAILED = "failed"
+
+
+BROKEN: Final = (PluginState.INCOMPATIBLE, PluginState.CONFLICT, PluginState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRow:
+    """One plugin in the report.
+
+    Attributes:
+        name: the plugin's name.
+        kind: the groups of its entry points, without `busway.`.
+        distribution: what it comes from.
+        version: that distribution's.
+        state: what became of it.
+        reason: why, if it is not active.
+        provided: what it brought and the bus now has: the very instances.
+        settings: value, secrets hidden, and source of each setting.
+        error: what went wrong; its message may hold what `reason` hides.
+        traceback: where, if it failed; secrets are hidden.
+    """
+
+    name: str
+    kind: str
+    distribution: str
+    version: str
+    state: PluginState
+    reason: str = ""
+    provided: tuple[object, ...] = ()
+    settings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    error: PluginError | None = field(default=None, repr=False, compare=False)
+    traceback: str = field(default="", repr=False)
+
+
+class Loading:
+    """One plugin on its way from candidate to row."""
+
+    def __init__(self, candidate: Candidate) -> None:
+        self.candidate = candidate
+        self.section = Section(candidate.name, {})
+        self.imported: Imported | None = None
+        self.built: Built | None = None
+        self.enums: list[type[StrEnum]] = []
+        self.row = PluginRow(
+            candidate.name,
+            candidate.kind,
+            candidate.distribution,
+            candidate.version,
+            PluginState.ACTIVE,
+        )
+
+    @property
+    def going(self) -> bool:
+        """Whether it may still become active."""
+        return self.row.state is PluginState.ACTIVE
+
+    def stop(self, state: PluginState, reason: str, error: BaseException | None = None) -> None:
+        """Not to become active; what it did to the registry of event types is taken back."""
+        for enum in self.enums:
+            unregister_event_types(enum)
+        self.enums = []
+        trace = "".join(traceback.format_exception(error)) if error is not None else ""
+        reason, trace = self.section.scrub(reason), self.section.scrub(trace)
+        self.row = replace(
+            self.row,
+            state=state,
+            reason=reason,
+            traceback=trace,
+            error=self._error(state, reason, error) if state in BROKEN else None,
+        )
+
+    def guard(self, step: str) -> _Guard:
+        """For a `with`: what is raised inside is this plugin's failure, and goes no further."""
+        return _Guard(self, step)
+
+    def _error(self, state: PluginState, reason: str, cause: BaseException | None) -> PluginError:
+        if isinstance(cause, PluginError):
+            return cause
+        kind = PluginConflictError if state is PluginState.CONFLICT else PluginLoadError
+        error = kind(f"plugin {self.row.name}: {reason}", plugin=self.row.name)
+        if not self.section.has_secrets:  # the cause might tell them
+            error.__cause__ = cause
+        return error
+
+
+class _Guard:
+    """Keeps what one plugin raises, even SystemExit, from all else."""
+
+    def __init__(self, loading: Loading, step: str) -> None:
+        self._loading = loading
+        self._step = step
+
+    def __enter__(self) -> None:
+        self._before = set(map(type, event_types().values()))
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        after = dict.fromkeys(map(type, event_types().values()))
+        self._loading.enums += [enum for enum in after if enum not in self._before]
+        if error is None or isinstance(error, KeyboardInterrupt):
+            return False
+        told = text_of(error) if not isinstance(error, PluginError) else str(error)
+        self._loading.stop(PluginState.FAILED, f"{self._step}: {told}", error)
+        return True

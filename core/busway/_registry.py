@@ -1,0 +1,172 @@
+"""The handlers of a bus: who wants what, in the order of subscription."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from itertools import count
+from threading import RLock
+from typing import TYPE_CHECKING, Literal
+
+from busway._debug import check_mutation
+from busway._names import name_of
+from busway.events import event_type
+from busway.handlers import ANY, AnyType, Subscription
+from busway.middleware import intercept
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from enum import StrEnum
+
+    from busway.events import Event
+    from busway.handlers import Call, Handler
+    from busway.middleware import Interceptor
+
+__all__ = ["Registry"]
+
+
+class Registry:
+    """Subscriptions by handler and by type.
+
+    Writers hold a lock. Readers of a snapshot do not: they take a tuple that is never changed,
+    built by the first that asks after a change, so that n subscriptions cost n steps.
+    """
+
+    def __init__(self, *, debug: bool) -> None:
+        self._debug = debug
+        self._lock = RLock()
+        self._order = count()
+        self._interceptors: tuple[Interceptor, ...] = ()
+        self._by_handler: dict[int, Subscription] = {}
+        self._by_type: dict[StrEnum | AnyType, dict[int, Subscription]] = {}
+        self._snapshots: dict[StrEnum, tuple[Subscription, ...]] = {}
+
+    def snapshot(self, type_: StrEnum) -> tuple[Subscription, ...]:
+        """The subscriptions that an event of this type reaches, at this moment, in order."""
+        found = self._snapshots.get(type_)
+        return self._build_snapshot(type_) if found is None else found
+
+    def find(self, handler: Handler) -> Subscription | None:
+        """What is kept of a handler that is subscribed."""
+        return self._by_handler.get(id(handler))
+
+    def all(self) -> list[Subscription]:
+        """All subscriptions, in order."""
+        with self._lock:
+            return list(self._by_handler.values())
+
+    def add(self, handler: Handler) -> bool:
+        """Subscribe a handler; False if it was subscribed already."""
+        subscription = self.compile(handler, _read_types(handler))
+        with self._lock:
+            if id(handler) in self._by_handler:
+                return False
+            subscription.order = next(self._order)
+            self._put(subscription)
+            return True
+
+    def remove(self, handler: Handler) -> bool:
+        """Unsubscribe a handler; False if it was not subscribed."""
+        with self._lock:
+            subscription = self._by_handler.pop(id(handler), None)
+            if subscription is None:
+                return False
+            for type_ in subscription.types:
+                del self._by_type[type_][subscription.order]
+                self._forget_snapshots(type_)
+            return True
+
+    def clear(self) -> None:
+        """Unsubscribe all handlers and drop all interceptors."""
+        with self._lock:
+            self._interceptors = ()
+            self._by_handler.clear()
+            self._by_type.clear()
+            self._snapshots.clear()
+
+    def compile(
+        self, handler: Handler, types: Sequence[StrEnum | Literal[AnyType.ANY]] = ()
+    ) -> Subscription:
+        """A subscription whose call is adapted, checked in debug mode, and intercepted.
+
+        Raises:
+            TypeError: if the handler has no `handle` that can be called with an event.
+        """
+        call = _adapt(handler)
+        if self._debug:
+            call = check_mutation(handler, call)
+        return Subscription(handler, types, intercept(handler, call, self._interceptors))
+
+    def intercept_by(self, interceptors: tuple[Interceptor, ...]) -> None:
+        """Compose all handlers anew; if an interceptor refuses one, nothing is changed."""
+        with self._lock:
+            before, self._interceptors = self._interceptors, interceptors
+            try:
+                renewed = [(one, self.compile(one.handler, one.types)) for one in self.all()]
+            except BaseException:
+                self._interceptors = before
+                raise
+            for old, new in renewed:
+                new.order = old.order
+                self._put(new)
+
+    @property
+    def interceptors(self) -> tuple[Interceptor, ...]:
+        """The interceptors, the outermost first."""
+        return self._interceptors
+
+    def _put(self, subscription: Subscription) -> None:
+        self._by_handler[id(subscription.handler)] = subscription
+        for type_ in subscription.types:
+            self._by_type.setdefault(type_, {})[subscription.order] = subscription
+            self._forget_snapshots(type_)
+
+    def _forget_snapshots(self, type_: StrEnum | AnyType) -> None:
+        if isinstance(type_, AnyType):
+            self._snapshots.clear()
+        else:
+            self._snapshots.pop(type_, None)
+
+    def _build_snapshot(self, type_: StrEnum) -> tuple[Subscription, ...]:
+        with self._lock:
+            exact, any_ = self._by_type.get(type_, {}), self._by_type.get(ANY, {})
+            # two runs that are sorted already: one pass
+            merged = sorted([*exact.items(), *any_.items()], key=lambda item: item[0])
+            built = tuple(subscription for _, subscription in merged)
+            self._snapshots[type_] = built
+            return built
+
+
+def _read_types(handler: Handler) -> tuple[StrEnum | Literal[AnyType.ANY], ...]:
+    if isinstance(handler, type):
+        raise TypeError(f"subscribe an instance of {name_of(handler)}, not the class")
+    wanted: object = getattr(handler, "event_types", None)
+    if isinstance(wanted, str) or not isinstance(wanted, Iterable):
+        raise TypeError(
+            f"event_types of {name_of(type(handler))} must be a list of event types or [ANY], "
+            f"not {wanted!r}"
+        )
+    types: dict[StrEnum | Literal[AnyType.ANY], None] = {}
+    for one in wanted:
+        types[ANY if one is ANY else event_type(one)] = None
+    if not types:
+        raise TypeError(f"event_types of {name_of(type(handler))} is empty: it would hear nothing")
+    return (ANY,) if ANY in types else tuple(types)
+
+
+def _adapt(handler: Handler) -> Call:
+    """The handler's `handle` as an async callable, decided once: the lanes ask nothing."""
+    handle: Callable[[Event], Awaitable[object]] | None = getattr(handler, "handle", None)
+    if not callable(handle):
+        raise TypeError(f"{name_of(type(handler))} has no method handle(event)")
+    if inspect.isgeneratorfunction(handle) or inspect.isasyncgenfunction(handle):
+        raise TypeError(f"{name_of(type(handler))}.handle is a generator: its body would never run")
+    if inspect.iscoroutinefunction(handle):
+        return handle
+
+    async def call(event: Event) -> None:
+        result: object = handle(event)
+        if result is not None and inspect.isawaitable(result):
+            await result
+
+    return call

@@ -1,0 +1,279 @@
+"""`load_plugins`: discovery, policy, quarantine, report."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from busway._build import build, import_plugin
+from busway._discovery import discover
+from busway._loading import BROKEN, Loading, PluginRow, PluginState
+from busway._names import text_of
+from busway._policy import Policy
+from busway._requirements import unmet
+from busway.bus import EventBus
+from busway.events import register_event_types
+from busway.settings import Configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    import pluggy
+
+    from busway._build import Built
+    from busway.decorators import FunctionHandler
+    from busway.events import Event
+    from busway.handlers import Handler
+
+__all__ = ["PluginReport", "PluginRow", "PluginState", "load_plugins"]
+
+_log = logging.getLogger("busway.plugins")
+
+
+class PluginReport:
+    """What `load_plugins` did: one row a plugin, sorted as they were discovered."""
+
+    def __init__(self, rows: Iterable[PluginRow]) -> None:
+        self.rows = tuple(rows)
+
+    def __getitem__(self, name: str) -> PluginRow:
+        """The row of a plugin; of two that conflict, the first.
+
+        Raises:
+            KeyError: if no plugin of that name was discovered.
+        """
+        for row in sorted(self.rows, key=lambda row: row.state is not PluginState.ACTIVE):
+            if row.name == name:
+                return row
+        raise KeyError(f"no plugin {name!r} was discovered, only {[row.name for row in self.rows]}")
+
+    def __contains__(self, name: object) -> bool:
+        return any(row.name == name for row in self.rows)
+
+    def __iter__(self) -> Iterator[PluginRow]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"<PluginReport {' '.join(f'{row.name}={row.state}' for row in self.rows)}>"
+
+
+class _Plugins:
+    """The plugins that a bus has: told of what happens on it, they tell their hooks."""
+
+    def __init__(self, bus: EventBus) -> None:
+        self._bus = bus
+        self._managers: dict[str, pluggy.PluginManager] = {}
+        self.rows: dict[tuple[str, str], PluginRow] = {}
+
+    @classmethod
+    def of(cls, bus: EventBus) -> _Plugins:
+        if not isinstance(bus.observer, cls):
+            bus.observer = cls(bus)
+        return bus.observer
+
+    def add(self, row: PluginRow, manager: pluggy.PluginManager) -> None:
+        self.rows[row.name, row.distribution] = row
+        self._managers[row.name] = manager
+
+    def handler_failed(self, event: Event, handler: Handler, error: Exception) -> None:
+        """Tell the hooks `busway_handler_failed`."""
+        self._tell("busway_handler_failed", event=event, handler=handler, error=error)
+
+    def event_unhandled(self, event: Event) -> None:
+        """Tell the hooks `busway_event_unhandled`."""
+        self._tell("busway_event_unhandled", event=event)
+
+    def _tell(self, hook: str, **arguments: object) -> None:
+        for name, manager in self._managers.items():
+            try:
+                getattr(manager.hook, hook)(bus=self._bus, **arguments)
+            except Exception as error:  # noqa: BLE001 - logged; one plugin's hook stops nothing
+                _log.exception("%s of plugin %s raised %s", hook, name, text_of(error))
+
+
+def load_plugins(
+    bus: EventBus | None = None,
+    *,
+    settings: Mapping[str, Mapping[str, object]] | None = None,
+    allow: Collection[str] | None = None,
+    deny: Collection[str] | None = None,
+    strict: bool | None = None,
+) -> PluginReport:
+    """Find the plugins that are installed, and register what they bring.
+
+    Each is judged before it is imported, imported and built on its own, and registered whole or
+    not at all. What was registered on the bus before is not registered again.
+
+    Args:
+        bus: where to; the shared bus if None.
+        settings: settings by plugin and key, live objects too; they overlay the file and the
+            environment.
+        allow: only these plugins; `BUSWAY_PLUGINS` restricts further. All if None.
+        deny: not these plugins, nor those of `BUSWAY_DISABLE`.
+        strict: raise instead of reporting a plugin that is broken; `BUSWAY_STRICT=1` if None.
+
+    Returns:
+        One row a plugin.
+
+    Raises:
+        PluginSettingsError: if the settings as a whole cannot be read; if strict, a plugin's.
+        PluginLoadError, PluginConflictError: if strict, and a plugin is broken; nothing was
+            registered.
+        TypeError: if `allow` or `deny` is a str.
+    """
+    bus = EventBus.get_instance() if bus is None else bus
+    policy, configuration = Policy(allow, deny), Configuration(settings)
+    if strict is None:
+        strict = os.environ.get("BUSWAY_STRICT", "") not in ("", "0")
+    plugins = _Plugins.of(bus)
+    found = [Loading(candidate) for candidate in discover()]
+    fresh = [
+        one for one in found if (one.candidate.name, one.candidate.distribution) not in plugins.rows
+    ]
+    _judge(fresh, policy, configuration)
+    _import(fresh)
+    _build(fresh)
+    if strict:
+        _raise_broken(fresh)
+    _register(bus, plugins, fresh, configuration.middleware)
+    _warn(found, policy.names() | configuration.sections() | set(configuration.middleware))
+    return PluginReport(
+        plugins.rows.get((one.candidate.name, one.candidate.distribution), one.row) for one in found
+    )
+
+
+def _judge(loadings: list[Loading], policy: Policy, configuration: Configuration) -> None:
+    """All that is known before an import."""
+    # imported here: `import busway` reads no metadata
+    from importlib_metadata import PackageNotFoundError, version
+
+    try:
+        busway_version = version("busway")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        busway_version = ""
+    rivals = Counter(one.candidate.name for one in loadings)
+    for one in loadings:
+        objection = policy.objection(one.candidate.name)
+        if objection:
+            one.stop(PluginState.BLOCKED, objection)
+            continue
+        with one.guard("settings"):
+            one.section = configuration.section(one.candidate.name)
+        if one.going:
+            _judge_one(one, rivals[one.candidate.name], busway_version)
+
+
+def _judge_one(one: Loading, rivals: int, busway_version: str) -> None:
+    candidate, chosen = one.candidate, one.section.distribution
+    requirement = unmet(candidate.requirements, busway_version)
+    if one.section.enabled is False:
+        one.stop(PluginState.DISABLED, "its settings say enabled = false")
+    elif chosen is not None and chosen.lower().replace("_", "-") != candidate.distribution:
+        one.stop(PluginState.BLOCKED, f"its settings say distribution = {chosen!r}")
+    elif chosen is None and rivals > 1:
+        one.stop(
+            PluginState.CONFLICT,
+            f"{rivals} distributions bring a plugin {candidate.name!r}: uninstall one, or say "
+            f'[plugins.{candidate.name}] distribution = "{candidate.distribution}"',
+        )
+    elif requirement is not None:
+        one.stop(
+            PluginState.INCOMPATIBLE,
+            f"{candidate.distribution} {candidate.version} requires {requirement!r}, and this is "
+            f"busway {busway_version}: upgrade one of them",
+        )
+
+
+def _import(loadings: list[Loading]) -> None:
+    for one in loadings:
+        if not one.going:
+            continue
+        with one.guard("import"):
+            one.imported = import_plugin(one.candidate, one.section)
+        if one.imported is None or one.section.enabled is not None:
+            continue
+        if not one.imported.enabled_by_default:
+            one.stop(
+                PluginState.DISABLED,
+                f"off by default: say [plugins.{one.candidate.name}] enabled = true",
+            )
+
+
+def _build(loadings: list[Loading]) -> None:
+    """Event types first, of all plugins: one's handlers may want another's."""
+    for one in loadings:
+        if one.going and one.imported is not None:
+            with one.guard("event types"):
+                for enums in one.imported.manager.hook.busway_event_types():
+                    for enum in enums:
+                        register_event_types(enum)
+    for one in loadings:
+        if one.going and one.imported is not None:
+            with one.guard("build"):
+                one.built = build(one.candidate.name, one.imported, one.section.values())
+
+
+def _raise_broken(loadings: list[Loading]) -> None:
+    errors = [one.row.error for one in loadings if one.row.error is not None]
+    if not errors:
+        return
+    for one in loadings:
+        if one.going:
+            one.stop(PluginState.BLOCKED, "another plugin is broken, and strict")
+    for other in errors[1:]:
+        errors[0].add_note(f"also: {other}")
+    raise errors[0]
+
+
+def _register(
+    bus: EventBus, plugins: _Plugins, loadings: list[Loading], order: tuple[str, ...]
+) -> None:
+    """Register what was built, plugin by plugin; middleware in the application's order."""
+
+    def place(one: Loading) -> tuple[int, str]:
+        name = one.candidate.name
+        return (order.index(name) if name in order else len(order), name)
+
+    for one in loadings:
+        if one.going and one.built is not None and one.imported is not None:
+            with one.guard("register"):
+                _register_one(bus, one.built, one.imported.extra)
+    for one in sorted(loadings, key=place):
+        if one.going and one.built is not None:
+            for middleware in one.built.middleware:
+                bus.add_middleware(middleware)
+    for one in loadings:
+        if one.going and one.built is not None and one.imported is not None:
+            made = (*one.built.handlers, *one.built.middleware, *one.built.interceptors)
+            one.row = replace(one.row, provided=(*made, *one.enums), settings=one.section.shown())
+            plugins.add(one.row, one.imported.manager)
+
+
+def _register_one(bus: EventBus, built: Built, extra: Iterable[FunctionHandler]) -> None:
+    """Handlers and interceptors: all, or none if one is refused."""
+    with ExitStack() as undo:
+        for handler in built.handlers:
+            bus.subscribe(handler)
+            undo.callback(bus.unsubscribe, handler)
+        for one in extra:
+            EventBus.get_instance().subscribe(one)
+            undo.callback(EventBus.get_instance().unsubscribe, one)
+        for interceptor in built.interceptors:
+            bus.add_interceptor(interceptor)
+            undo.callback(bus.remove_interceptor, interceptor)
+        undo.pop_all()
+
+
+def _warn(loadings: list[Loading], spoken_of: set[str]) -> None:
+    for one in loadings:
+        if one.row.state in BROKEN:
+            _log.error("plugin %s is %s: %s", one.row.name, one.row.state, one.row.reason)
+    for name in sorted(spoken_of - {one.row.name for one in loadings}):
+        _log.warning("settings or policy name a plugin %r, which is not installed", name)

@@ -1,0 +1,273 @@
+"""Settings: where a plugin's come from, and their check against its constructor."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+from busway._conform import Mismatch, conform, parameters_of, takes_text
+from busway.exceptions import PluginSettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from busway._conform import Parameters
+
+__all__ = ["Configuration", "Section", "Setting"]
+
+_DEFAULT_FILE: Final = "busway.toml"
+_ARGUMENT: Final = "load_plugins(settings=...)"
+_HIDDEN: Final = "***"
+_RESERVED: Final = ("enabled", "distribution")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting as it was read.
+
+    Attributes:
+        key: its name.
+        value: as it was written; a secret is still the reference to it.
+        source: where it was read: a file, an environment variable, an argument.
+        is_text: whether it is a text that has yet to be read as TOML.
+    """
+
+    key: str
+    value: object = field(repr=False)
+    source: str
+    is_text: bool = False
+
+
+class Section:
+    """The settings of one plugin.
+
+    Attributes:
+        plugin: the plugin's name.
+        settings: by key, without the two that every plugin has.
+        enabled: what they say; None if nothing.
+        distribution: which distribution the plugin is to come from; None if any.
+    """
+
+    def __init__(self, plugin: str, settings: Mapping[str, Setting]) -> None:
+        self.plugin = plugin
+        self.settings = {key: one for key, one in settings.items() if key not in _RESERVED}
+        self._secrets: set[str] = set()
+        self.enabled: bool | None = None
+        self.distribution: str | None = None
+        if "enabled" in settings:
+            self.enabled = bool(self._read(settings["enabled"], bool))
+        if "distribution" in settings:
+            self.distribution = str(self._read(settings["distribution"], str))
+
+    def check_names(self, targets: Iterable[Callable[..., object]]) -> None:  # type: ignore[explicit-any]
+        """See that every setting is a parameter of one of the targets.
+
+        Raises:
+            PluginSettingsError: if one is not.
+        """
+        taken = [parameters_of(target) for target in targets]
+        known = sorted({name for one in taken for name in one.annotations} | set(_RESERVED))
+        for key, setting in self.settings.items():
+            if not any(one.open or key in one.annotations for one in taken):
+                raise self._error(setting, f"unknown setting; there are {', '.join(known)}")
+
+    def arguments_for(self, target: Callable[..., object]) -> dict[str, object]:  # type: ignore[explicit-any]
+        """The keyword arguments that the settings are for a target, checked.
+
+        Raises:
+            PluginSettingsError: if one is ill-typed, a secret is not to be had, or one that is
+                required is missing.
+        """
+        parameters: Parameters = parameters_of(target)
+        for name in sorted(parameters.required - set(self.settings)):
+            raise PluginSettingsError(
+                "required, but not set",
+                plugin=self.plugin,
+                key=name,
+                source=f"[plugins.{self.plugin}]",
+            )
+        return {
+            key: self._read(setting, parameters.annotations.get(key, object))
+            for key, setting in self.settings.items()
+            if parameters.open or key in parameters.annotations
+        }
+
+    def values(self) -> dict[str, object]:
+        """All settings, secrets resolved, unchecked: what the hooks are given."""
+        return {key: self._read(one, object) for key, one in self.settings.items()}
+
+    def shown(self) -> dict[str, tuple[str, str]]:
+        """Each setting's value, secrets hidden, and its source: for reports."""
+        return {
+            key: (self.scrub(_show(one.value)), one.source) for key, one in self.settings.items()
+        }
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether secrets were resolved for it."""
+        return bool(self._secrets)
+
+    def scrub(self, text: str) -> str:
+        """A text, an error's message say, without the secrets that were resolved."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, _HIDDEN)
+        return text
+
+    def _read(self, setting: Setting, annotation: object) -> object:
+        value = setting.value
+        if setting.is_text:
+            value = _parse_text(str(value), annotation)
+        try:
+            return conform(self._resolve(value, setting, annotation), annotation)
+        except Mismatch as mismatch:
+            shown = _HIDDEN if _has_secret(value) else _show(value)
+            raise self._error(setting, f"{mismatch} is expected, not {shown}") from None
+
+    def _resolve(self, value: object, setting: Setting, annotation: object) -> object:
+        if _is_secret(value):
+            secret = self._fetch(cast("Mapping[str, str]", value), setting)
+            return secret if annotation is object else _parse_text(secret, annotation)
+        if isinstance(value, dict):
+            return {key: self._resolve(one, setting, str) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._resolve(one, setting, str) for one in value]
+        return value
+
+    def _fetch(self, reference: Mapping[str, str], setting: Setting) -> str:
+        ((kind, name),) = reference.items()
+        try:
+            text = os.environ[name] if kind == "env" else Path(name).read_text(encoding="utf-8")
+        except KeyError:
+            raise self._error(setting, f"the environment variable {name} is not set") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._error(setting, f"the file {name!r} cannot be read: {error}") from None
+        text = text.rstrip("\r\n") if kind == "file" else text
+        if text:
+            self._secrets.add(text)
+        return text
+
+    def _error(self, setting: Setting, message: str) -> PluginSettingsError:
+        return PluginSettingsError(
+            message, plugin=self.plugin, key=setting.key, source=setting.source
+        )
+
+
+class Configuration:
+    """All that was configured: the file, the environment, and `load_plugins`' argument, in order.
+
+    Attributes:
+        middleware: the names of middleware plugins in the order the application wants.
+    """
+
+    def __init__(self, arguments: Mapping[str, Mapping[str, object]] | None = None) -> None:
+        self._file, tables = _read_file()
+        self._tables = _check_tables(self._file, tables)
+        self._arguments = arguments or {}
+        self.middleware = self._read_middleware(tables.get("bus", {}))
+
+    def section(self, plugin: str) -> Section:
+        """One plugin's settings: the file's, overlaid by the environment's and the argument's.
+
+        Raises:
+            PluginSettingsError: if `enabled` or `distribution` is ill-typed.
+        """
+        settings = {
+            key: Setting(key, value, self._file)
+            for key, value in self._tables.get(plugin, {}).items()
+        }
+        settings |= {one.key: one for one in _read_environment(plugin)}
+        for key, value in self._arguments.get(plugin, {}).items():
+            settings[key] = Setting(key, value, _ARGUMENT)
+        return Section(plugin, settings)
+
+    def sections(self) -> set[str]:
+        """The plugins that the file or the argument speaks of."""
+        return set(self._tables) | set(self._arguments)
+
+    def _read_middleware(self, bus: object) -> tuple[str, ...]:
+        if not isinstance(bus, dict):
+            raise _file_error(self._file, "bus", "a table is expected")
+        for key in bus:
+            if key != "middleware":
+                raise _file_error(self._file, f"bus.{key}", "unknown setting; there is middleware")
+        names = bus.get("middleware", [])
+        if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise _file_error(self._file, "bus.middleware", "a list of plugins' names is expected")
+        if len(set(names)) < len(names):
+            raise _file_error(self._file, "bus.middleware", "a name stands twice")
+        return tuple(names)
+
+
+def _read_file() -> tuple[str, dict[str, object]]:
+    named = os.environ.get("BUSWAY_CONFIG")
+    path = named or _DEFAULT_FILE
+    try:
+        with Path(path).open("rb") as file:
+            return path, tomllib.load(file)
+    except FileNotFoundError:
+        if named is None:
+            return path, {}
+        raise _file_error("BUSWAY_CONFIG", None, f"there is no file {path!r}") from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _file_error(path, None, f"it cannot be read: {error}") from None
+
+
+def _check_tables(file: str, tables: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    for key in tables:
+        if key not in ("bus", "plugins"):
+            raise _file_error(file, key, "unknown table; there are [bus] and [plugins.NAME]")
+    plugins = tables.get("plugins", {})
+    if not isinstance(plugins, dict):
+        raise _file_error(file, "plugins", "a table a plugin is expected: [plugins.NAME]")
+    for name, table in plugins.items():
+        if not isinstance(table, dict):
+            raise _file_error(file, f"plugins.{name}", "a table is expected")
+    return plugins
+
+
+def _read_environment(plugin: str) -> Iterator[Setting]:
+    prefix = f"BUSWAY_{plugin.upper().replace('-', '_').replace('.', '_')}__"
+    for name, text in os.environ.items():
+        if name.startswith(prefix):
+            yield Setting(name[len(prefix) :].lower(), text, name, is_text=True)
+
+
+def _parse_text(text: str, annotation: object) -> object:
+    """A text as it stands where one is wanted, else a TOML value, else the text again."""
+    if takes_text(annotation):
+        return text
+    if annotation is bool and text in ("0", "1"):
+        return text == "1"
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        return text
+
+
+def _is_secret(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and len(value) == 1
+        and next(iter(value)) in ("env", "file")
+        and isinstance(next(iter(value.values())), str)
+    )
+
+
+def _has_secret(value: object) -> bool:
+    if isinstance(value, dict):
+        return _is_secret(value) or any(_has_secret(one) for one in value.values())
+    return isinstance(value, list) and any(_has_secret(one) for one in value)
+
+
+def _show(value: object) -> str:
+    return repr(value) if isinstance(value, _PLAIN) else f"a {type(value).__name__}"
+
+
+_PLAIN: Final = (str, int, float, bool, list, dict, Path, type(None))
+
+
+def _file_error(source: str, key: str | None, message: str) -> PluginSettingsError:
+    return PluginSettingsError(message, plugin="", key=key, source=source)
