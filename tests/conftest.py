@@ -1,0 +1,29 @@
+"""What all tests share: a clean environment, shared bus and registry of event types."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from busway import EventBus
+from busway.events import event_types, unregister_event_types
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Iterator[None]:
+    """No settings from outside; afterwards no shared bus and no types but those from before."""
+    for name in [name for name in os.environ if name.startswith("BUSWAY_")]:
+        if name != "BUSWAY_WHEELS":
+            monkeypatch.delenv(name)
+    before = set(map(type, event_types().values()))
+    EventBus.reset()
+    yield
+    EventBus.reset()
+    for enum in dict.fromkeys(map(type, event_types().values())):
+        if enum not in before:
+            unregister_event_types(enum)
