@@ -1,0 +1,77 @@
+"""Every distribution stands on its own."""
+
+from __future__ import annotations
+
+import configparser
+import email
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.installed.conftest import Environment
+
+PACKAGES = {
+    "busway": "busway",
+    "busway-audit": "busway_audit",
+    "busway-cli": "busway_cli",
+    "busway-notify": "busway_notify",
+}
+ENTRY_POINTS = {
+    "busway-audit": {"busway.handlers": ["audit"], "busway.commands": ["audit"]},
+    "busway-cli": {"console_scripts": ["busway"]},
+    "busway-notify": {"busway.handlers": ["notify"]},
+}
+
+
+def _read(wheel: Path, ending: str) -> str:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [one for one in archive.namelist() if one.endswith(ending)]
+        return archive.read(name).decode()
+
+
+@pytest.mark.parametrize("name", sorted(PACKAGES))
+def test_a_wheel_ships_its_types(name: str, wheels: dict[str, Path]) -> None:
+    """Type checkers of users see the annotations."""
+    assert _read(wheels[name], f"{PACKAGES[name]}/py.typed") == ""
+
+
+@pytest.mark.parametrize("name", sorted(ENTRY_POINTS))
+def test_a_plugin_declares_its_entry_points(name: str, wheels: dict[str, Path]) -> None:
+    """That is how it is found."""
+    parser = configparser.ConfigParser()
+    parser.read_string(_read(wheels[name], "entry_points.txt"))
+    assert {group: list(parser[group]) for group in parser.sections()} == ENTRY_POINTS[name]
+
+
+@pytest.mark.parametrize("name", sorted(ENTRY_POINTS))
+def test_a_plugin_requires_busway_from_a_version_on(name: str, wheels: dict[str, Path]) -> None:
+    """An older busway is refused by the installer, and by load_plugins."""
+    required = email.message_from_string(_read(wheels[name], "METADATA")).get_all("Requires-Dist")
+    assert "busway>=0.1" in required
+
+
+@pytest.mark.parametrize("name", sorted(ENTRY_POINTS))
+def test_a_plugin_installs_without_the_others(
+    name: str, environment: Environment, wheels: dict[str, Path]
+) -> None:
+    """It imports with busway and its own libraries alone."""
+    environment.install(wheels["busway"], wheels[name])
+    done = environment.run("-c", f"import {PACKAGES[name]}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_core_needs_pluggy_and_importlib_metadata_alone(
+    environment: Environment, wheels: dict[str, Path]
+) -> None:
+    """And what importlib-metadata itself needs."""
+    environment.install(wheels["busway"])
+    code = "from importlib.metadata import distributions as d; print(*sorted(x.name for x in d()))"
+    assert environment.run("-c", code).stdout.split() == [
+        "busway",
+        "importlib_metadata",
+        "pluggy",
+        "zipp",
+    ]
