@@ -23,7 +23,8 @@ def main() -> None:
     """Print the events, in the order of their time."""
     chance = random.Random(7)  # noqa: S311 - a sample, not a secret
     for number, event in enumerate(sorted(_day(chance), key=lambda one: one.timestamp)):
-        fixed = event.replace(id=str(UUID(int=(7 << 76) | (2 << 62) | number)))
+        milliseconds = int(event.timestamp.timestamp() * 1000)
+        fixed = event.replace(id=str(UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | number)))
         sys.stdout.write(json.dumps(fixed.to_dict()) + "\n")
 
 
