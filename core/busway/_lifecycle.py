@@ -114,7 +114,8 @@ async def _within(
     try:
         await asyncio.wait({task}, timeout=seconds)
     except asyncio.CancelledError:
-        await asyncio.wait({task}, timeout=seconds if method == "stop" else 0)
+        if method == "stop":  # it flushes: it keeps its time
+            await asyncio.wait({task}, timeout=seconds)
         await _give_up(task)
         raise
     if not task.done():

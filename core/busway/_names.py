@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["name_of", "text_of"]
+__all__ = ["name_of", "text_attribute", "text_of"]
 
 
 def name_of(thing: object) -> str:
     """`module.qualname` of a class, function or method; of its class for anything else."""
     for candidate in (thing, type(thing)):
-        module = _text(candidate, "__module__")
-        qualname = _text(candidate, "__qualname__")
+        module = text_attribute(candidate, "__module__")
+        qualname = text_attribute(candidate, "__qualname__")
         if qualname:
             return f"{module}.{qualname}" if module else qualname
     return "unknown"
@@ -25,7 +25,8 @@ def text_of(error: BaseException) -> str:
     return f"{name}: {message}" if message else name
 
 
-def _text(thing: object, attribute: str) -> str:
+def text_attribute(thing: object, attribute: str) -> str:
+    """An attribute if it is a str; "" if it is not, or there is none, or asking for it raises."""
     try:
         value = getattr(thing, attribute, None)
     except Exception:  # noqa: BLE001 - a stranger's __getattr__

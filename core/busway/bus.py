@@ -396,7 +396,11 @@ class EventBus:
 
         Cancellation:
             Ends the draining at once; the handlers are stopped all the same.
+
+        Raises:
+            BuswayError: if called inside a handler of this bus, which would wait for itself.
         """
+        self._check_outside("stop()")
         self._admission.doors = Doors.CLOSING
         try:
             await self._drain_or_cancel()
@@ -429,8 +433,7 @@ class EventBus:
         Raises:
             BuswayError: if called inside a handler of this bus, which would wait for itself.
         """
-        if self._admission.is_inside():
-            raise BuswayError("drain() inside a handler would wait for that handler itself")
+        self._check_outside("drain()")
         return await self._admission.idle(self._drain_timeout if timeout is None else timeout)
 
     async def __aenter__(self) -> Self:
@@ -484,6 +487,10 @@ class EventBus:
         coroutine = self._delivery.publish_one(publication)
         self._admission.expect((publication,), coroutine)
         return coroutine
+
+    def _check_outside(self, what: str) -> None:
+        if self._admission.is_inside():
+            raise BuswayError(f"{what} inside a handler would wait for that handler itself")
 
     def _forget_all(self) -> None:
         self._warn_not_stopped("reset")

@@ -6,7 +6,7 @@ import enum
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, runtime_checkable
 
-from busway._names import name_of
+from busway._names import name_of, text_attribute
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -108,8 +108,7 @@ class EventHandler(ABC):
 
 def handler_name(handler: object) -> str:
     """The name of anything that was subscribed."""
-    name = getattr(handler, "name", None)
-    return name if isinstance(name, str) and name else name_of(type(handler))
+    return text_attribute(handler, "name") or name_of(type(handler))
 
 
 class Subscription:
