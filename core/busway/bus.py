@@ -94,7 +94,7 @@ class EventBus:
             raise ValueError(f"max_pending must be 1 at least, not {max_pending}")
         if min(start_timeout, stop_timeout, drain_timeout) < 0:
             raise ValueError("a timeout cannot be negative")
-        self.debug = debug or os.environ.get("BUSWAY_DEBUG", "") not in ("", "0")
+        self.debug: bool = debug or os.environ.get("BUSWAY_DEBUG", "") not in ("", "0")
         self._drain_timeout = drain_timeout
         self._stop_timeout = stop_timeout
         self._registry = Registry(debug=self.debug)

@@ -52,7 +52,7 @@ class FunctionHandler(EventHandler):
         *,
         in_thread: bool,
     ) -> None:
-        self.name = name_of(function)
+        self.name: str = name_of(function)
         self.function = function
         self._types = tuple(types)
         self._in_thread = in_thread

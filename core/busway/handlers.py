@@ -126,7 +126,7 @@ class Subscription:
     def __init__(
         self, handler: Handler, types: Iterable[StrEnum | Literal[AnyType.ANY]], call: Call
     ) -> None:
-        self.handler = handler
-        self.types = tuple(types)
-        self.call = call
-        self.order = -1
+        self.handler: Handler = handler
+        self.types: tuple[StrEnum | Literal[AnyType.ANY], ...] = tuple(types)
+        self.call: Call = call
+        self.order: int = -1

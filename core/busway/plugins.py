@@ -38,7 +38,7 @@ class PluginReport:
     """What `load_plugins` did: one row a plugin, sorted as they were discovered."""
 
     def __init__(self, rows: Iterable[PluginRow]) -> None:
-        self.rows = tuple(rows)
+        self.rows: tuple[PluginRow, ...] = tuple(rows)
 
     def __getitem__(self, name: str) -> PluginRow:
         """The row of a plugin; of two that conflict, the first.

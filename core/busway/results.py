@@ -80,8 +80,8 @@ class PublishResult:
         exceptions: Mapping[Subscription, BaseException] | None = None,
         blocked_by: Middleware | None = None,
     ) -> None:
-        self.event = event
-        self.blocked_by = blocked_by
+        self.event: Event | None = event
+        self.blocked_by: Middleware | None = blocked_by
         self._subscriptions = subscriptions
         self._exceptions = exceptions or {}
 

@@ -52,8 +52,10 @@ class Section:
     """
 
     def __init__(self, plugin: str, settings: Mapping[str, Setting]) -> None:
-        self.plugin = plugin
-        self.settings = {key: one for key, one in settings.items() if key not in _RESERVED}
+        self.plugin: str = plugin
+        self.settings: dict[str, Setting] = {
+            key: one for key, one in settings.items() if key not in _RESERVED
+        }
         self._secrets: set[str] = set()
         self.enabled: bool | None = None
         self.distribution: str | None = None
@@ -166,7 +168,7 @@ class Configuration:
         self._file, tables = _read_file()
         self._tables = _check_tables(self._file, tables)
         self._arguments = arguments or {}
-        self.middleware = self._read_middleware(tables.get("bus", {}))
+        self.middleware: tuple[str, ...] = self._read_middleware(tables.get("bus", {}))
 
     def section(self, plugin: str) -> Section:
         """One plugin's settings: the file's, overlaid by the environment's and the argument's.
