@@ -1,0 +1,126 @@
+"""What is remembered of each key, and how much of it: the bound on memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime, timedelta
+
+__all__ = ["Cooldown", "Counts", "Passage", "RecentKeys", "digest_of"]
+
+
+class Counts:
+    """Counters by name, for any thread."""
+
+    def __init__(self, *names: str) -> None:
+        self._counts = Counter(dict.fromkeys(names, 0))
+        self._lock = Lock()
+
+    def add(self, name: str) -> None:
+        """Count one more."""
+        with self._lock:
+            self._counts[name] += 1
+
+    def read(self) -> Mapping[str, int]:
+        """All counts of this moment: a copy."""
+        with self._lock:
+            return self._counts.copy()
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Leave to send one alert, and what is needed to take it back.
+
+    Attributes:
+        at: the event time it was given for.
+        before: the event time of the alert before it.
+        untold: how many alerts were not sent since that one.
+    """
+
+    at: datetime
+    before: datetime | None
+    untold: int
+
+
+class Cooldown:
+    """One key's alerts: when the last was sent, and how many since were not.
+
+    It is no more thread-safe than its two fields: hold the lock of the `RecentKeys` it is in.
+    """
+
+    __slots__ = ("_last", "_untold")
+
+    def __init__(self) -> None:
+        self._last: datetime | None = None
+        self._untold = 0
+
+    def admit(self, at: datetime, period: timedelta) -> Passage | None:
+        """Leave to send an alert, or None, which is counted, less than `period` from the last.
+
+        The distance counts in both directions: after an event with a clock far in the future, an
+        alert in the present is neither late nor early, it is another one.
+        """
+        if self._last is not None and abs(at - self._last) < period:
+            self._untold += 1
+            return None
+        passage = Passage(at, self._last, self._untold)
+        self._last, self._untold = at, 0
+        return passage
+
+    def take_back(self, passage: Passage) -> None:
+        """Undo `admit`: its alert reached nobody. The next alert tells of it, too."""
+        self._untold += passage.untold + 1
+        if self._last == passage.at:  # else another alert has been sent meanwhile
+            self._last = passage.before
+
+
+T = TypeVar("T", bound=Cooldown)
+
+
+class RecentKeys(Generic[T]):
+    """The state of the keys last seen: at most `max_keys`, the least recently seen given up.
+
+    A key is kept as a digest of 16 bytes, so that its length costs no memory.
+
+    Attributes:
+        lock: to be held while an entry is looked up and changed.
+        evicted: how many keys were given up.
+    """
+
+    def __init__(self, new: Callable[[], T], max_keys: int) -> None:
+        self.lock = Lock()
+        self.evicted = 0
+        self._new = new
+        self._max_keys = max_keys
+        self._entries: OrderedDict[bytes, T] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def entry(self, digest: bytes) -> T:
+        """What is known of a key, which becomes the one most recently seen."""
+        known = self._entries.get(digest)
+        if known is not None:
+            self._entries.move_to_end(digest)
+            return known
+        if len(self._entries) >= self._max_keys:
+            self._entries.popitem(last=False)
+            self.evicted += 1
+        return self._entries.setdefault(digest, self._new())
+
+    def take_back(self, entry: T, passage: Passage) -> None:
+        """Undo the alert that `passage` was given for."""
+        with self.lock:
+            entry.take_back(passage)
+
+
+def digest_of(*parts: str) -> bytes:
+    """16 bytes that stand for these texts, in this order."""
+    # repr() quotes: ("a", "b") and ("a', 'b",) differ, and a lone surrogate can be encoded.
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).digest()
