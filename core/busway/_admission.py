@@ -66,8 +66,6 @@ class Admission:
         if not isinstance(event, Event):
             raise TypeError(f"publish an Event, not {type(event).__name__}")
         cause = CURRENT.get()
-        if self.doors is not Doors.OPEN:
-            self._check_doors(event, cause)
         publication = Publication(self._owner, event, cause)
         if detached:
             self._count_pending(publication)
@@ -76,6 +74,11 @@ class Admission:
             if publication.depth > self._max_depth:
                 raise PublishDepthError(event.type, self._max_depth)
         self._live[publication] = None
+        # Only now: whoever closes the doors on another thread sees this one, or it sees them.
+        if self.doors is not Doors.OPEN and not self._descends(cause):
+            self.end(publication)
+            state = "closing" if self.doors is Doors.CLOSING else "closed"
+            raise BusClosedError(f"the bus is {state}: {event.type} was not published")
         return publication
 
     def expect(
@@ -114,8 +117,7 @@ class Admission:
 
     def is_inside(self) -> bool:
         """Whether the caller is, or was started by, a handler of a live publication."""
-        current = CURRENT.get()
-        return current is not None and any(one.owner is self._owner for one in current.live_line())
+        return self._is_ours(CURRENT.get())
 
     def undelivered(self) -> list[Event]:
         """The events that are still on their way, in the order they were admitted."""
@@ -158,22 +160,25 @@ class Admission:
                 one.revoked = True
                 self.end(one)
             elif one.lanes is not None:
-                with suppress(RuntimeError):  # its loop is closed, and nothing of it runs
+                try:
                     one.lanes.loop.call_soon_threadsafe(one.lanes.cancel)
+                except RuntimeError:  # its loop is closed, and nothing of it will ever run
+                    self.end(one)
 
     def reopen(self) -> None:
         """Let everyone in again."""
         self.doors = Doors.OPEN
         self.expired = False
 
-    def _check_doors(self, event: Event, cause: Publication | None) -> None:
-        descends = cause is not None and any(one.owner is self._owner for one in cause.live_line())
-        if descends and self.doors is Doors.CLOSING:
-            return
-        state = "closing" if self.doors is Doors.CLOSING else "closed"
-        raise BusClosedError(f"the bus is {state}: {event.type} was not published")
+    def _descends(self, cause: Publication | None) -> bool:
+        return self.doors is Doors.CLOSING and self._is_ours(cause)
+
+    def _is_ours(self, current: Publication | None) -> bool:
+        return current is not None and any(one.owner is self._owner for one in current.live_line())
 
     def _count_pending(self, publication: Publication) -> None:
+        if len(self._pending) >= self._max_pending:
+            self.undelivered()  # lets go of those that were given up
         with self._lock:
             if len(self._pending) >= self._max_pending:
                 raise BusOverloadedError(self._max_pending)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ParamSpec, Protocol
 
 from busway._dispatch import Lanes
 from busway._eager import start_eagerly
@@ -17,7 +17,7 @@ from busway.middleware import pass_through
 from busway.results import HandlerOutcome, PublishResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from busway._admission import Admission
     from busway._publication import Publication
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["BusObserver", "Delivery"]
 
 _log = logging.getLogger("busway.delivery")
+_P = ParamSpec("_P")
 
 
 class BusObserver(Protocol):
@@ -61,8 +62,23 @@ class Delivery:
         self._reports: set[asyncio.Task[None]] = set()
 
     async def publish_one(self, publication: Publication) -> PublishResult:
-        """As `publish`, for a single one."""
-        return (await self.publish((publication,)))[0]
+        """Through the middleware, then to the handlers of the moment."""
+        # As `publish` of one; each call between here and a handler is one less that publishes
+        # can be nested before Python's limit on recursion.
+        try:
+            self._admission.begin((publication,))
+            stopped_by = self._pass_middleware(publication)
+            if stopped_by is not None:
+                return PublishResult(None, blocked_by=stopped_by)
+            publication.subscriptions = self._registry.snapshot(publication.event.type)
+            lanes = Lanes((publication,))
+            lanes.start()
+            await self._settle(lanes, (publication,))
+            return PublishResult(
+                publication.event, publication.subscriptions, publication.exceptions
+            )
+        finally:
+            self._admission.end(publication)
 
     async def publish(self, publications: Sequence[Publication]) -> list[PublishResult]:
         """All through the middleware, then those that passed to their handlers, concurrently."""
@@ -73,7 +89,9 @@ class Delivery:
             dispatched = [one for one, by in told if by is None]
             for one in dispatched:
                 one.subscriptions = self._registry.snapshot(one.event.type)
-            await self._dispatch(dispatched)
+            lanes = Lanes(dispatched)
+            lanes.start()
+            await self._settle(lanes, dispatched)
             return [
                 PublishResult(one.event, one.subscriptions, one.exceptions)
                 if by is None
@@ -88,7 +106,9 @@ class Delivery:
         """To the one subscription that the publication brings, past the middleware."""
         try:
             self._admission.begin((publication,))
-            await self._dispatch((publication,))
+            lanes = Lanes((publication,))
+            lanes.start()
+            await self._settle(lanes, (publication,))
         finally:
             self._admission.end(publication)
         (subscription,) = publication.subscriptions
@@ -98,11 +118,11 @@ class Delivery:
         event, stopped_by = pass_through(self.middleware, publication.event)
         if event is not None:
             publication.event = event
+            publication.reporting |= event.type is EventType.ERROR_OCCURRED
         return stopped_by
 
-    async def _dispatch(self, publications: Sequence[Publication]) -> None:
-        lanes = Lanes(publications)
-        lanes.start()
+    async def _settle(self, lanes: Lanes, publications: Sequence[Publication]) -> None:
+        """Wait for what has suspended, and tell of failures, however the waiting ends."""
         if self._admission.expired:
             lanes.cancel()
         try:
@@ -110,16 +130,16 @@ class Delivery:
         finally:
             for one in publications:
                 if one.exceptions:
-                    self._tell_failures(one, cancelled=lanes.cancelled)
+                    self._tell_failures(one, lanes)
                 elif not one.subscriptions and self.observer is not None:
-                    self.observer.event_unhandled(one.event)
+                    _guarded(self.observer.event_unhandled, one.event)
 
-    def _tell_failures(self, publication: Publication, *, cancelled: bool) -> None:
+    def _tell_failures(self, publication: Publication, lanes: Lanes) -> None:
         for subscription in publication.subscriptions:
             handler = subscription.handler
             outcome = HandlerOutcome.of(handler, publication.exceptions.get(subscription))
             error = outcome.error
-            if error is None or (cancelled and outcome.status == "cancelled"):
+            if error is None or (publication, subscription) in lanes.stopped:
                 continue  # well, or it ended as it was told to
             event = publication.event
             _log.error(
@@ -132,7 +152,7 @@ class Delivery:
                 exc_info=outcome.exception,
             )
             if self.observer is not None:
-                self.observer.handler_failed(event, handler, error)
+                _guarded(self.observer.handler_failed, event, handler, error)
             if self._report_failures and not publication.reporting:
                 self._start_report(publication, handler, error)
 
@@ -162,5 +182,19 @@ class Delivery:
         try:
             publication = self._admission.admit(report, detached=True)
             await self.publish_one(publication)
+        except (KeyboardInterrupt, SystemExit) as error:  # the loop's, not the publisher's
+            asyncio.get_running_loop().call_soon(_raise, error)
         except Exception as error:  # noqa: BLE001 - logged; it is nobody else's
             _log.exception("a failure could not be reported: %s", text_of(error))
+
+
+def _guarded(tell: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
+    """Tell an observer; what it raises is logged, and reaches no publisher."""
+    try:
+        tell(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - logged
+        _log.exception("an observer of the bus raised %s", text_of(error))
+
+
+def _raise(error: BaseException) -> None:
+    raise error

@@ -34,14 +34,25 @@ class Lanes:
 
     Attributes:
         loop: the publisher's.
-        cancelled: whether they were cancelled from outside: by the publisher, or the bus's end.
+        stopped: the handlers that ended by cancellation after the lanes were cancelled: by the
+            publisher, the bus's end, or an interrupt.
     """
 
-    __slots__ = ("_context", "_fatal", "_pairs", "_running", "_waiter", "cancelled", "loop")
+    __slots__ = (
+        "_cancelled",
+        "_context",
+        "_fatal",
+        "_pairs",
+        "_running",
+        "_waiter",
+        "loop",
+        "stopped",
+    )
 
     def __init__(self, publications: Sequence[Publication]) -> None:
         self.loop = asyncio.get_running_loop()
-        self.cancelled = False
+        self.stopped: set[Pair] = set()
+        self._cancelled = False
         self._context = copy_context()
         self._pairs = chain.from_iterable(
             zip(repeat(one), one.subscriptions, strict=False) for one in publications
@@ -86,7 +97,7 @@ class Lanes:
 
     def cancel(self) -> None:
         """Cancel the handlers that are still running; on the lanes' own loop."""
-        self.cancelled = True
+        self._cancelled = True
         for lane in tuple(self._running):
             lane.cancel()
 
@@ -107,6 +118,8 @@ class Lanes:
                 self.cancel()
             except BaseException as error:  # noqa: BLE001 - whatever it raises is its outcome
                 publication.exceptions[subscription] = error
+                if self._cancelled and isinstance(error, asyncio.CancelledError):
+                    self.stopped.add((publication, subscription))
             if lane.cut or _differ(context, entered):
                 break
         self._running.discard(lane)

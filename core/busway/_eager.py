@@ -93,15 +93,21 @@ else:
 
         def __init__(self, coroutine: Coroutine[object, None, None]) -> None:
             self._coroutine = coroutine
-            self._yielded: object = None
-            self.ended = False
+            self._future: asyncio.Future[object] | None = None
             self._handed_over = False
+            self.ended = False
 
         def take_first_step(self) -> None:
             try:
-                self._yielded = self._coroutine.send(None)
+                yielded = self._coroutine.send(None)
             except StopIteration:
                 self.ended = True
+                return
+            if asyncio.isfuture(yielded):
+                # A future tells by this flag that it is being awaited, and the awaiter's task
+                # takes it down at once: others may await the same future before ours does.
+                self._future = yielded
+                self._future._asyncio_future_blocking = False  # noqa: SLF001 - its protocol
 
         def send(self, value: None, /) -> object:
             if self._handed_over:
@@ -109,17 +115,22 @@ else:
             self._handed_over = True
             if self.ended:
                 raise StopIteration
-            return self._yielded
+            return self._hand_over()
 
-        def throw(self, *error: object) -> object:
+        def throw(self, error: BaseException, /, *_: object) -> object:  # type: ignore[override]
             # Cancelled before the loop came round to it: what it waits for is cancelled instead,
             # as Task.cancel() would have done, and the task waits to see that happen.
             first, self._handed_over = not self._handed_over, True
             if first and self.ended:
                 raise StopIteration
-            if first and isinstance(self._yielded, asyncio.Future) and self._yielded.cancel():
-                return self._yielded
-            return self._coroutine.throw(*error)  # type: ignore[call-overload]
+            if first and self._future is not None and self._future.cancel(*error.args):
+                return self._hand_over()
+            return self._coroutine.throw(error)
+
+        def _hand_over(self) -> object:
+            if self._future is not None:
+                self._future._asyncio_future_blocking = True  # noqa: SLF001 - its protocol
+            return self._future
 
         def close(self) -> None:
             self._coroutine.close()

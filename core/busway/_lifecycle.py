@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from typing import TYPE_CHECKING, Final, ParamSpec
+from typing import TYPE_CHECKING, Final
 
 from busway._names import text_of
 from busway.handlers import handler_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from busway.bus import EventBus
     from busway.handlers import Handler
@@ -20,7 +20,6 @@ __all__ = ["Lifecycle"]
 
 _log = logging.getLogger("busway.lifecycle")
 
-_P = ParamSpec("_P")
 _GRACE: Final = 1.0
 """Seconds that a start or stop which is out of time gets for its own cleaning up."""
 
@@ -30,24 +29,29 @@ class Lifecycle:
 
     Attributes:
         loop: the one that started the bus; None while it is not started.
-        refused: why handlers did not start, by name.
     """
 
     def __init__(self, *, start_timeout: float, stop_timeout: float) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.refused: dict[str, str] = {}
         self._start_timeout = start_timeout
         self._stop_timeout = stop_timeout
         self._started: dict[int, Handler] = {}
+        self._refused: dict[int, tuple[Handler, str]] = {}
 
     @property
     def started(self) -> tuple[str, ...]:
         """The names of the handlers that were started and not stopped."""
         return tuple(handler_name(one) for one in self._started.values())
 
+    @property
+    def refused(self) -> tuple[tuple[str, str], ...]:
+        """The names of the handlers that did not start, and why."""
+        return tuple((handler_name(one), why) for one, why in self._refused.values())
+
     async def start(self, bus: EventBus, handlers: Iterable[Handler]) -> None:
         """Start those that are not started yet, one after another; unsubscribe who fails."""
-        self.loop = asyncio.get_running_loop()
+        if self.loop is None or self.loop.is_closed():
+            self.loop = asyncio.get_running_loop()
         for handler in handlers:
             if id(handler) in self._started:
                 continue
@@ -58,15 +62,11 @@ class Lifecycle:
             finally:
                 if error is not None:
                     del self._started[id(handler)]
-            if error is not None:
+            if error is None:
+                self._refused.pop(id(handler), None)
+            else:
                 bus.unsubscribe(handler)
-                self.refused[handler_name(handler)] = text_of(error)
-                _log.error(
-                    "handler %s did not start and was unsubscribed: %s",
-                    handler_name(handler),
-                    text_of(error),
-                    exc_info=error,
-                )
+                self._refuse(handler, error)
 
     async def stop(self) -> None:
         """Stop what was started, in reverse; nothing one does keeps the others from stopping."""
@@ -95,8 +95,17 @@ class Lifecycle:
     def forget(self) -> None:
         """The bus is closed: nothing is started, on no loop."""
         self.loop = None
-        self.refused.clear()
+        self._refused.clear()
         self._started.clear()
+
+    def _refuse(self, handler: Handler, error: BaseException) -> None:
+        self._refused[id(handler)] = handler, text_of(error)
+        _log.error(
+            "handler %s did not start and was unsubscribed: %s",
+            handler_name(handler),
+            text_of(error),
+            exc_info=error,
+        )
 
 
 async def _within(
@@ -107,10 +116,7 @@ async def _within(
     A task, so that one that suppresses its cancellation cannot hold up the others; it is waited
     for while the caller is cancelled.
     """
-    function = getattr(handler, method, None)
-    if not callable(function):
-        return None
-    task = asyncio.create_task(_call(function, *arguments), name=f"busway {method}")
+    task = asyncio.create_task(_call(handler, method, *arguments), name=f"busway {method}")
     try:
         await asyncio.wait({task}, timeout=seconds)
     except asyncio.CancelledError:
@@ -129,7 +135,9 @@ async def _give_up(task: asyncio.Task[None]) -> None:
         await asyncio.wait({task}, timeout=_GRACE)
 
 
-async def _call(function: Callable[_P, object], *args: _P.args, **kwargs: _P.kwargs) -> None:
-    result = function(*args, **kwargs)
-    if inspect.isawaitable(result):
-        await result
+async def _call(handler: Handler, method: str, *arguments: object) -> None:
+    function = getattr(handler, method, None)
+    if callable(function):
+        result: object = function(*arguments)
+        if inspect.isawaitable(result):
+            await result

@@ -85,7 +85,8 @@ class Publication:
         """
         if event.correlation_id is not None and event.causation_id is not None:
             return event
-        if event.id == self.event.id or any(event.id == one.event.id for one in self.live_line()):
+        known = (self.event.id, self.event.causation_id, self.event.correlation_id)
+        if event.id in known or any(event.id == one.event.id for one in self.live_line()):
             return event
         correlation_id, causation_id = event.correlation_id, event.causation_id
         if correlation_id is None:

@@ -53,17 +53,16 @@ class Registry:
     def all(self) -> list[Subscription]:
         """All subscriptions, in order."""
         with self._lock:
-            return list(self._by_handler.values())
+            return sorted(self._by_handler.values(), key=lambda one: one.order)
 
     def add(self, handler: Handler) -> bool:
         """Subscribe a handler; False if it was subscribed already."""
-        subscription = self.compile(handler, _read_types(handler))
-        with self._lock:
-            if id(handler) in self._by_handler:
-                return False
-            subscription.order = next(self._order)
-            self._put(subscription)
-            return True
+        return self.find(handler) is None and self._add(handler, _read_types(handler))
+
+    def restore(self, before: Subscription) -> None:
+        """Subscribe a handler as it was: with the types of then, in its place."""
+        self.remove(before.handler)
+        self._add(before.handler, before.types, before.order)
 
     def remove(self, handler: Handler) -> bool:
         """Unsubscribe a handler; False if it was not subscribed."""
@@ -92,28 +91,69 @@ class Registry:
         Raises:
             TypeError: if the handler has no `handle` that can be called with an event.
         """
-        call = _adapt(handler)
-        if self._debug:
-            call = check_mutation(handler, call)
-        return Subscription(handler, types, intercept(handler, call, self._interceptors))
+        return self._compile(handler, types, self._interceptors)
 
-    def intercept_by(self, interceptors: tuple[Interceptor, ...]) -> None:
-        """Compose all handlers anew; if an interceptor refuses one, nothing is changed."""
-        with self._lock:
-            before, self._interceptors = self._interceptors, interceptors
-            try:
-                renewed = [(one, self.compile(one.handler, one.types)) for one in self.all()]
-            except BaseException:
-                self._interceptors = before
-                raise
-            for old, new in renewed:
-                new.order = old.order
-                self._put(new)
+    def intercept_by(
+        self, change: Callable[[tuple[Interceptor, ...]], tuple[Interceptor, ...]]
+    ) -> bool:
+        """Compose all handlers anew; if an interceptor refuses one, nothing is changed.
+
+        What composes is the application's code, and runs without the lock; if the bus changed
+        meanwhile it is done again.
+
+        Args:
+            change: from the interceptors that there are to those that there shall be.
+
+        Returns:
+            Whether there is a change.
+        """
+        while True:
+            before, known = self._interceptors, self.all()
+            wanted = change(before)
+            if wanted == before:
+                return False
+            renewed = [self._compile(one.handler, one.types, wanted) for one in known]
+            with self._lock:
+                if self._interceptors is not before or self.all() != known:
+                    continue
+                self._interceptors = wanted
+                for old, new in zip(known, renewed, strict=True):
+                    new.order = old.order
+                    self._put(new)
+                return True
 
     @property
     def interceptors(self) -> tuple[Interceptor, ...]:
         """The interceptors, the outermost first."""
         return self._interceptors
+
+    def _add(
+        self,
+        handler: Handler,
+        types: Sequence[StrEnum | Literal[AnyType.ANY]],
+        order: int | None = None,
+    ) -> bool:
+        while True:
+            interceptors = self._interceptors
+            subscription = self._compile(handler, types, interceptors)
+            with self._lock:
+                if id(handler) in self._by_handler:
+                    return False
+                if self._interceptors is interceptors:  # else one came meanwhile
+                    subscription.order = next(self._order) if order is None else order
+                    self._put(subscription)
+                    return True
+
+    def _compile(
+        self,
+        handler: Handler,
+        types: Sequence[StrEnum | Literal[AnyType.ANY]],
+        interceptors: tuple[Interceptor, ...],
+    ) -> Subscription:
+        call = _adapt(handler)
+        if self._debug:
+            call = check_mutation(handler, call)
+        return Subscription(handler, types, intercept(handler, call, interceptors))
 
     def _put(self, subscription: Subscription) -> None:
         self._by_handler[id(subscription.handler)] = subscription

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
+from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING, Self
 
@@ -23,17 +24,19 @@ class LoopThread:
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
-        self._entered: Future[asyncio.AbstractEventLoop] = Future()
+        self._entered: Future[None] = Future()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._leave = asyncio.Event()
+        self._leaving = False
         self._ended: Future[None] = Future()
         self._thread = Thread(target=self._work, name="busway")
 
     def __enter__(self) -> Self:
         self._thread.start()
         try:
-            self._loop = self._entered.result()
-        except BaseException:
-            self._thread.join()
+            self._entered.result()
+        except BaseException:  # an interrupt of this thread, too
+            self._end()
             raise
         return self
 
@@ -43,9 +46,15 @@ class LoopThread:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._loop.call_soon_threadsafe(self._leave.set)
-        self._thread.join()
+        self._end()
         self._ended.result()
+
+    def _end(self) -> None:
+        self._leaving = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._leave.set)
+        self._thread.join()
 
     def _work(self) -> None:
         try:
@@ -62,6 +71,8 @@ class LoopThread:
             self._entered.set_exception(error)
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         async with self._bus:
-            self._entered.set_result(asyncio.get_running_loop())
-            await self._leave.wait()
+            self._entered.set_result(None)
+            if not self._leaving:
+                await self._leave.wait()

@@ -145,7 +145,7 @@ class EventBus:
         with EventBus._instance_lock:
             bus, EventBus._instance = EventBus._instance, None
         if bus is not None:
-            bus._forget_all()  # noqa: SLF001 - its own class
+            _warn_not_stopped("reset", bus._forget_all())  # noqa: SLF001 - its own class
 
     # -- who hears what ---------------------------------------------------------------------
 
@@ -197,15 +197,15 @@ class EventBus:
     @contextmanager
     def subscribed(self, handler: Handler) -> Iterator[None]:
         """Subscribe a handler for the time of a `with`, and put back what was there before."""
-        before = self._registry.find(handler) is not None
+        before = self._registry.find(handler)
         self.subscribe(handler)
         try:
             yield
         finally:
-            if before:
-                self.subscribe(handler)
-            else:
+            if before is None:
                 self.unsubscribe(handler)
+            elif self._registry.find(handler) is not before:
+                self._registry.restore(before)
 
     def add_middleware(self, middleware: Middleware) -> None:
         """Let every event pass `middleware`, after those added before.
@@ -231,16 +231,11 @@ class EventBus:
             TypeError: if it is not callable, or does not return a callable.
         """
         _check_callable("interceptor", interceptor)
-        with self._lock:
-            self._registry.intercept_by((*self._registry.interceptors, interceptor))
+        self._registry.intercept_by(lambda before: (*before, interceptor))
 
     def remove_interceptor(self, interceptor: Interceptor) -> bool:
         """Remove it, found by equality; False if it was not there."""
-        with self._lock:
-            before = self._registry.interceptors
-            kept = _without(before, interceptor)
-            self._registry.intercept_by(kept)
-            return len(kept) < len(before)
+        return self._registry.intercept_by(lambda before: _without(before, interceptor))
 
     # -- publishing -------------------------------------------------------------------------
 
@@ -417,9 +412,10 @@ class EventBus:
             RuntimeWarning: if handlers were started and not stopped; they are named.
         """
         self._admission.doors = Doors.CLOSED
-        self._warn_not_stopped("closed")
+        names = self._lifecycle.started
         self._lifecycle.forget()
         self._entered = False
+        _warn_not_stopped("closed", names)
 
     async def drain(self, timeout: float | None = None) -> list[Event]:  # noqa: ASYNC109 - returns, not raises
         """Wait until no event is on its way; nothing is cancelled.
@@ -479,7 +475,7 @@ class EventBus:
         told: dict[str, Mapping[str, int | str]] = {}
         for handler in self.handlers:
             told[_free_name(handler_name(handler), told)] = _ask_health(handler)
-        for name, reason in self._lifecycle.refused.items():
+        for name, reason in self._lifecycle.refused:
             told[_free_name(name, told)] = {"error": f"did not start: {reason}"}
         return told
 
@@ -492,20 +488,11 @@ class EventBus:
         if self._admission.is_inside():
             raise BuswayError(f"{what} inside a handler would wait for that handler itself")
 
-    def _forget_all(self) -> None:
-        self._warn_not_stopped("reset")
+    def _forget_all(self) -> tuple[str, ...]:
         self._registry.clear()
         self._delivery.middleware = ()
         self._delivery.observer = None
-
-    def _warn_not_stopped(self, what: str) -> None:
-        if self._lifecycle.started:
-            names = ", ".join(self._lifecycle.started)
-            warnings.warn(
-                f"the bus was {what} with handlers not stopped: {names}",
-                RuntimeWarning,
-                stacklevel=3,
-            )
+        return self._lifecycle.started
 
     def _log_task(self, task: asyncio.Task[PublishResult]) -> None:
         self._tasks.discard(task)
@@ -524,6 +511,15 @@ class EventBus:
             self._admission.expire()
             while await self._admission.idle(self._stop_timeout or 1.0):
                 self._admission.expire()
+
+
+def _warn_not_stopped(what: str, names: Iterable[str]) -> None:
+    """Warn whoever called the public method that calls this."""
+    told = ", ".join(names)
+    if told:
+        warnings.warn(
+            f"the bus was {what} with handlers not stopped: {told}", RuntimeWarning, stacklevel=3
+        )
 
 
 def _check_callable(kind: str, thing: object) -> None:
@@ -545,9 +541,8 @@ def _free_name(name: str, taken: Mapping[str, object]) -> str:
 
 
 def _ask_health(handler: Handler) -> Mapping[str, int | str]:
-    ask = getattr(handler, "health", None)
     try:
-        told = ask() if callable(ask) else {}
-        return dict(told)
+        ask = getattr(handler, "health", None)
+        return dict(ask()) if callable(ask) else {}
     except Exception as error:  # noqa: BLE001 - one handler's fault hides no other's health
         return {"error": f"health() raised {text_of(error)}"}
