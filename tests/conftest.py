@@ -6,12 +6,16 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.environments import environment, full, linux_auth, wheels
 
 from busway import EventBus
 from busway.events import event_types, unregister_event_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+__all__ = ["environment", "full", "linux_auth", "wheels"]
 
 
 @pytest.fixture(autouse=True)

@@ -278,7 +278,8 @@ class EventBus:
             One result for each position, in the order of `events`.
 
         Raises:
-            As `publish` does.
+            TypeError, BusClosedError, MiddlewareError, PublishDepthError, KeyboardInterrupt,
+                SystemExit: as `publish` does.
         """
         admitted: list[Publication] = []
         try:

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.installed.conftest import Environment
+    from tests.environments import Environment
 
 AUDIT = "busway_audit.handler.AuditLogHandler"
 NOTIFY = "busway_notify.handler.NotificationHandler"
@@ -101,7 +101,7 @@ asyncio.run(main())
 
 BROKEN = {
     "raises": ("raise RuntimeError('no good')", "raises:Handler", "no good"),
-    "lacking": ("import a_module_that_is_not_there", "lacking:Handler", "a_module_that_is_not_there"),
+    "lacking": ("import not_installed", "lacking:Handler", "not_installed"),
     "missing": ("", "not_there:Handler", "not_there"),
 }
 HANDLER = """

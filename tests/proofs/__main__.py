@@ -24,8 +24,9 @@ def names() -> list[str]:
     """The proofs there are."""
     here = Path(__file__).parent
     return sorted(
-        path.stem for path in here.glob("*.py") if path.stem not in ("__init__", "__main__")
-        and not path.stem.startswith("test_")
+        path.stem
+        for path in here.glob("*.py")
+        if path.stem not in ("__init__", "__main__") and not path.stem.startswith("test_")
     )
 
 

@@ -6,7 +6,6 @@ import importlib
 import os
 
 import pytest
-
 from tests.proofs.__main__ import names
 
 SEED = int(os.environ.get("PROOF_SEED", "20261123"))

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["Environment", "environment", "full", "linux_auth", "wheels"]
+
+ROOT = Path(__file__).resolve().parents[1]
 PLUGINS = ("busway-audit", "busway-cli", "busway-notify")
 
 
