@@ -66,6 +66,7 @@ class Admission:
         if not isinstance(event, Event):
             raise TypeError(f"publish an Event, not {type(event).__name__}")
         cause = CURRENT.get()
+        self._check_doors(event, cause)
         publication = Publication(self._owner, event, cause)
         if detached:
             self._count_pending(publication)
@@ -74,11 +75,11 @@ class Admission:
             if publication.depth > self._max_depth:
                 raise PublishDepthError(event.type, self._max_depth)
         self._live[publication] = None
-        # Only now: whoever closes the doors on another thread sees this one, or it sees them.
-        if self.doors is not Doors.OPEN and not self._descends(cause):
+        try:  # again: whoever closes the doors on another thread sees this one, or it sees them
+            self._check_doors(event, cause)
+        except BusClosedError:
             self.end(publication)
-            state = "closing" if self.doors is Doors.CLOSING else "closed"
-            raise BusClosedError(f"the bus is {state}: {event.type} was not published")
+            raise
         return publication
 
     def expect(
@@ -170,8 +171,11 @@ class Admission:
         self.doors = Doors.OPEN
         self.expired = False
 
-    def _descends(self, cause: Publication | None) -> bool:
-        return self.doors is Doors.CLOSING and self._is_ours(cause)
+    def _check_doors(self, event: Event, cause: Publication | None) -> None:
+        if self.doors is Doors.OPEN or (self.doors is Doors.CLOSING and self._is_ours(cause)):
+            return
+        state = "closing" if self.doors is Doors.CLOSING else "closed"
+        raise BusClosedError(f"the bus is {state}: {event.type} was not published")
 
     def _is_ours(self, current: Publication | None) -> bool:
         return current is not None and any(one.owner is self._owner for one in current.live_line())

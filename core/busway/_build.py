@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from busway.middleware import Interceptor, Middleware
     from busway.settings import Section
 
-__all__ = ["Built", "Imported", "build", "import_plugin"]
+__all__ = ["Built", "Imported", "build", "connect", "import_plugin"]
 
 _T = TypeVar("_T")
 
@@ -41,24 +41,27 @@ class Imported:
 
     Attributes:
         things: what its entry points name.
-        manager: its hooks, and no other plugin's.
-        extra: handlers that `on_event` made in passing, which no entry point names.
+        held: the handlers that `on_event` made meanwhile.
         enabled_by_default: what its classes say.
     """
 
     things: tuple[object, ...]
-    manager: pluggy.PluginManager
-    extra: tuple[FunctionHandler, ...]
+    held: tuple[FunctionHandler, ...]
     enabled_by_default: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a plugin brings, checked, and not registered yet."""
+    """What a plugin brings, checked, and not registered yet.
+
+    Attributes:
+        extra: handlers that `on_event` made in passing, for the shared bus.
+    """
 
     handlers: tuple[Handler, ...]
     middleware: tuple[Middleware, ...]
     interceptors: tuple[Interceptor, ...]
+    extra: tuple[Handler, ...]
 
 
 class _Wrapper:
@@ -125,33 +128,41 @@ _WRAPPERS: Mapping[str, type[_Wrapper]] = {
 }
 
 
-def import_plugin(candidate: Candidate, section: Section) -> Imported:
-    """Import what a plugin's entry points name; nothing that `on_event` does is done yet.
+def import_plugin(candidate: Candidate) -> Imported:
+    """Import what a plugin's entry points name; what `on_event` makes is held back.
 
     Raises:
         BaseException: whatever the import raises.
+    """
+    with hold_registrations() as held:
+        things = tuple(point.load() for point in candidate.entry_points)
+    enabled = all(getattr(thing, "enabled_by_default", True) for thing in things)
+    return Imported(things, tuple(held), enabled)
+
+
+def connect(candidate: Candidate, imported: Imported, section: Section) -> pluggy.PluginManager:
+    """The hooks of a plugin, and of no other.
+
+    Raises:
         PluginSettingsError: if a setting is unknown to it.
         pluggy.PluginValidationError: if it implements a hook that there is not, or with an
             argument that there is not.
     """
+    section.check_names(_constructors(candidate, imported.things))
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    with hold_registrations() as held:
-        things = tuple(point.load() for point in candidate.entry_points)
-    for point, thing in zip(candidate.entry_points, things, strict=True):
+    for point, thing in zip(candidate.entry_points, imported.things, strict=True):
         manager.register(_plugin(candidate.name, point, thing, section), point.group)
     manager.check_pending()
-    section.check_names(_constructors(candidate, things))
-    named = {id(getattr(thing, "handler", None)) for thing in things}
-    return Imported(
-        things,
-        manager,
-        tuple(one for one in held if id(one) not in named),
-        all(getattr(thing, "enabled_by_default", True) for thing in things),
-    )
+    return manager
 
 
-def build(plugin: str, imported: Imported, settings: Mapping[str, object]) -> Built:
+def build(
+    plugin: str,
+    imported: Imported,
+    manager: pluggy.PluginManager,
+    settings: Mapping[str, object],
+) -> Built:
     """Make what a plugin brings and check it.
 
     Raises:
@@ -159,20 +170,30 @@ def build(plugin: str, imported: Imported, settings: Mapping[str, object]) -> Bu
         PluginSettingsError: if a setting is wrong.
         PluginLoadError: if what it brings is not what it should be.
     """
-    hook = imported.manager.hook
-    built = Built(
-        tuple(_flat(plugin, "busway_handlers", hook.busway_handlers(settings=settings))),
-        tuple(_flat(plugin, "busway_middleware", hook.busway_middleware(settings=settings))),
-        tuple(_flat(plugin, "busway_interceptors", hook.busway_interceptors(settings=settings))),
-    )
-    rehearsal = EventBus()
-    for interceptor in built.interceptors:
-        rehearsal.add_interceptor(interceptor)
-    for handler in (*built.handlers, *imported.extra):
-        rehearsal.subscribe(handler)
-    for middleware in built.middleware:
-        rehearsal.add_middleware(middleware)
-    return built
+    hook = manager.hook
+    with hold_registrations() as held:
+        handlers = _flat(plugin, "busway_handlers", hook.busway_handlers(settings=settings))
+        middleware = _flat(plugin, "busway_middleware", hook.busway_middleware(settings=settings))
+        wraps = _flat(plugin, "busway_interceptors", hook.busway_interceptors(settings=settings))
+    brought = set(map(id, handlers))
+    extra = [one for one in (*imported.held, *held) if id(one) not in brought]
+    _rehearse((*handlers, *extra), middleware, wraps)
+    return Built(tuple(handlers), tuple(middleware), tuple(wraps), tuple(extra))
+
+
+def _rehearse(
+    handlers: Iterable[Handler],
+    middleware: Iterable[Middleware],
+    interceptors: Iterable[Interceptor],
+) -> None:
+    """Register everything on a bus that nobody uses: what it refuses, it refuses here."""
+    bus = EventBus()
+    for interceptor in interceptors:
+        bus.add_interceptor(interceptor)
+    for handler in handlers:
+        bus.subscribe(handler)
+    for one in middleware:
+        bus.add_middleware(one)
 
 
 def _plugin(name: str, point: EntryPoint, thing: object, section: Section) -> object:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    Sequence,
+)
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
 __all__ = ["Mismatch", "Parameters", "conform", "parameters_of", "takes_text"]
 
-_LISTS: Final = (list, tuple, set, frozenset, Sequence, Iterable, Collection)
-_DICTS: Final = (dict, Mapping)
+_LISTS: Final = (list, set, frozenset, Sequence, MutableSequence, Iterable, Collection)
+_DICTS: Final = (dict, Mapping, MutableMapping)
 _UNCHECKED: Final = (inspect.Parameter.empty, object, typing.Any)
 
 
@@ -63,10 +71,14 @@ def conform(value: object, annotation: object) -> object:
     if annotation is None:
         annotation = type(None)
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return conform(value, arguments[0])
     if origin in (typing.Union, types.UnionType):
         return _conform_union(value, arguments)
     if origin is typing.Literal:
         return _conform_literal(value, arguments)
+    if (origin or annotation) is tuple:
+        return _conform_tuple(value, arguments)
     if (origin or annotation) in _LISTS:
         return _conform_list(value, origin or annotation, arguments)
     if (origin or annotation) in _DICTS:
@@ -114,29 +126,56 @@ def _conform_literal(value: object, options: Sequence[object]) -> object:
 
 
 def _conform_list(value: object, container: object, arguments: Sequence[object]) -> object:
+    """A list; the very object that was given, if nothing in it had to be converted."""
+    given = _members(value)
+    members = _each(given, arguments[0] if arguments else object)
+    if container in (set, frozenset):
+        return container(members)
+    same = all(one is other for one, other in zip(given, members, strict=True))
+    wanted = container if isinstance(container, type) else list
+    return value if same and isinstance(value, wanted) else members
+
+
+def _conform_tuple(value: object, arguments: Sequence[object]) -> object:
+    members = _members(value)
+    if len(arguments) == 2 and arguments[1] is ...:
+        return tuple(_each(members, arguments[0]))
+    if not arguments:
+        return tuple(members)
+    if len(members) != len(arguments):
+        raise Mismatch(f"a list of {len(arguments)}")
+    return tuple(conform(one, wanted) for one, wanted in zip(members, arguments, strict=True))
+
+
+def _members(value: object) -> list[object]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise Mismatch("a list")
-    wanted = arguments[0] if arguments else object
+    return list(value)
+
+
+def _each(members: Iterable[object], wanted: object) -> list[object]:
     try:
-        members = [conform(member, wanted) for member in value]
+        return [conform(member, wanted) for member in members]
     except Mismatch as mismatch:
         raise Mismatch(f"a list, each member {mismatch}") from None
-    return container(members) if container in (tuple, set, frozenset) else members
 
 
 def _conform_dict(value: object, arguments: Sequence[object]) -> object:
+    """A mapping; the very object that was given, if nothing in it had to be converted."""
     if not isinstance(value, Mapping):
         raise Mismatch("a table")
     of_key, of_value = arguments if len(arguments) == 2 else (object, object)
     try:
-        return {conform(key, of_key): conform(one, of_value) for key, one in value.items()}
+        members = {conform(key, of_key): conform(one, of_value) for key, one in value.items()}
     except Mismatch as mismatch:
         raise Mismatch(f"a table, each value {mismatch}") from None
+    same = all(members.get(key) is one for key, one in value.items())
+    return value if same and len(members) == len(value) else members
 
 
 def _conform_class(value: object, wanted: object) -> object:
     if wanted is float and type(value) is int:
-        return float(value)
+        return _to_float(value)
     if wanted is Path and isinstance(value, str):
         return Path(value)
     if isinstance(wanted, type) and issubclass(wanted, Enum) and not isinstance(value, wanted):
@@ -152,12 +191,19 @@ def _conform_class(value: object, wanted: object) -> object:
     return value
 
 
-def _conform_enum(value: object, wanted: type[Enum]) -> object:
+def _to_float(value: int) -> float:
     try:
-        return wanted(value)
-    except ValueError:
-        options = ", ".join(repr(member.value) for member in wanted)
-        raise Mismatch(f"one of {options}") from None
+        return float(value)
+    except OverflowError:
+        raise Mismatch("a number that a float can hold") from None
+
+
+def _conform_enum(value: object, wanted: type[Enum]) -> object:
+    for member in wanted.__members__.values():
+        if type(member.value) is type(value) and member.value == value:
+            return member
+    options = ", ".join(repr(member.value) for member in wanted)
+    raise Mismatch(f"one of {options}")
 
 
 def _called(wanted: object) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from busway._names import text_of
+
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
+    from importlib_metadata._meta import IDistribution
 
-__all__ = ["GROUPS", "Candidate", "discover"]
+__all__ = ["GROUPS", "Candidate", "discover", "normalise_name"]
+
+_log = logging.getLogger("busway.plugins")
 
 GROUPS: Final = (
     "busway.event_types",
@@ -46,36 +52,49 @@ class Candidate:
 
 
 def discover() -> list[Candidate]:
-    """All plugins that are installed, sorted by group, name and distribution."""
+    """All plugins that are installed, sorted by group, name and distribution.
+
+    A distribution whose metadata cannot be read is passed over, and named in the log.
+    """
     # imported here: `import busway` reads no metadata
     import importlib_metadata
 
-    found: dict[tuple[str, str], list[EntryPoint]] = {}
-    points = [one for one in importlib_metadata.entry_points() if one.group in GROUPS]
-    points.sort(key=lambda one: (one.group, one.name, _distribution_name(one)))
-    for point in points:
-        same = found.setdefault((point.name, _distribution_name(point)), [])
-        if not any(one.group == point.group for one in same):
-            same.append(point)
-    return [_candidate(name, points) for (name, _), points in found.items()]
+    found: dict[str, list[Candidate]] = {}
+    for distribution in importlib_metadata.distributions():
+        try:
+            candidates = _read(distribution)
+        except Exception as error:  # noqa: BLE001 - metadata can be broken in any way
+            place = getattr(distribution, "_path", "a distribution")
+            _log.warning("the metadata in %s cannot be read: %s", place, text_of(error))
+            continue
+        if candidates:  # of two that are installed the first on the path counts
+            found.setdefault(candidates[0].distribution, candidates)
+    everything = [one for candidates in found.values() for one in candidates]
+    return sorted(everything, key=_order)
 
 
-def _candidate(name: str, points: list[EntryPoint]) -> Candidate:
-    distribution = points[0].dist
-    requirements = (distribution.requires if distribution else None) or ()
-    return Candidate(
-        name,
-        _distribution_name(points[0]),
-        (distribution.version if distribution else "") or "",
-        tuple(requirements),
-        tuple(points),
-    )
-
-
-def _distribution_name(point: EntryPoint) -> str:
-    """The normalised name of an entry point's distribution.
+def normalise_name(name: str) -> str:
+    """The normalised name of a distribution.
 
     Source: PEP 503.
     """
-    name = (point.dist.name if point.dist else "") or "unknown"
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _read(distribution: IDistribution) -> list[Candidate]:
+    by_name: dict[str, dict[str, EntryPoint]] = {}
+    for point in distribution.entry_points:
+        if point.group in GROUPS:
+            by_name.setdefault(point.name, {}).setdefault(point.group, point)
+    if not by_name:
+        return []
+    name = normalise_name(distribution.metadata["Name"])
+    version, requirements = distribution.version, tuple(distribution.requires or ())
+    return [
+        Candidate(plugin, name, version, requirements, tuple(points[one] for one in sorted(points)))
+        for plugin, points in by_name.items()
+    ]
+
+
+def _order(candidate: Candidate) -> tuple[str, str, str]:
+    return candidate.entry_points[0].group, candidate.name, candidate.distribution

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import traceback
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -9,11 +10,18 @@ from typing import TYPE_CHECKING, Final
 
 from busway._names import text_of
 from busway.events import event_types, unregister_event_types
-from busway.exceptions import PluginConflictError, PluginError, PluginLoadError
+from busway.exceptions import (
+    PluginConflictError,
+    PluginError,
+    PluginLoadError,
+    PluginSettingsError,
+)
 from busway.settings import Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pluggy
 
     from busway._build import Built, Imported
     from busway._discovery import Candidate
@@ -58,7 +66,7 @@ class PluginRow:
     version: str
     state: PluginState
     reason: str = ""
-    provided: tuple[object, ...] = ()
+    provided: tuple[object, ...] = field(default=(), repr=False)
     settings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     error: PluginError | None = field(default=None, repr=False, compare=False)
     traceback: str = field(default="", repr=False)
@@ -71,6 +79,7 @@ class Loading:
         self.candidate = candidate
         self.section = Section(candidate.name, {})
         self.imported: Imported | None = None
+        self.manager: pluggy.PluginManager | None = None
         self.built: Built | None = None
         self.enums: list[type[StrEnum]] = []
         self.row = PluginRow(
@@ -107,11 +116,18 @@ class Loading:
 
     def _error(self, state: PluginState, reason: str, cause: BaseException | None) -> PluginError:
         if isinstance(cause, PluginError):
-            return cause
+            return self._without_secrets(cause)
         kind = PluginConflictError if state is PluginState.CONFLICT else PluginLoadError
         error = kind(f"plugin {self.row.name}: {reason}", plugin=self.row.name)
         if not self.section.has_secrets:  # the cause might tell them
             error.__cause__ = cause
+        return error
+
+    def _without_secrets(self, error: PluginError) -> PluginError:
+        text = self.section.scrub(str(error))
+        if text != str(error):
+            error = copy.copy(error)
+            error.args = (text,)
         return error
 
 
@@ -130,6 +146,7 @@ class _Guard:
         self._loading.enums += [enum for enum in after if enum not in self._before]
         if error is None or isinstance(error, KeyboardInterrupt):
             return False
-        told = text_of(error) if not isinstance(error, PluginError) else str(error)
-        self._loading.stop(PluginState.FAILED, f"{self._step}: {told}", error)
+        step = "settings" if isinstance(error, PluginSettingsError) else self._step
+        told = str(error) if isinstance(error, PluginError) else text_of(error)
+        self._loading.stop(PluginState.FAILED, f"{step}: {told}", error)
         return True

@@ -61,8 +61,10 @@ class Registry:
 
     def restore(self, before: Subscription) -> None:
         """Subscribe a handler as it was: with the types of then, in its place."""
-        self.remove(before.handler)
-        self._add(before.handler, before.types, before.order)
+        now = self.find(before.handler)
+        if now is None or (now.types, now.order) != (before.types, before.order):
+            self.remove(before.handler)
+            self._add(before.handler, before.types, before.order)
 
     def remove(self, handler: Handler) -> bool:
         """Unsubscribe a handler; False if it was not subscribed."""

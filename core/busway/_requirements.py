@@ -56,24 +56,25 @@ def _meets(version: str, clause: str) -> bool:
     found = _CLAUSE.fullmatch(clause)
     if found is None:
         return True
-    operator, wanted = found["operator"], found["version"]
-    if wanted.endswith(".*"):
-        same = _starts_with(version, wanted[:-2])
-        return same if operator == "==" else not same
+    operator, wanted = found["operator"], found["version"].removesuffix(".*")
     have, want = _key(version), _key(wanted)
     if have is None or want is None:
         return True
+    if wanted != found["version"]:
+        same = _starts_with(version, wanted, drop=0)
+        return {"==": same, "!=": not same}.get(operator, True)
     if operator == "~=":
-        return have >= want and _starts_with(version, wanted.rpartition(".")[0])
+        return have >= want and _starts_with(version, wanted, drop=1)
     compared = {
         "==": have == want,
         "===": version == wanted,
         "!=": have != want,
         ">=": have >= want,
         "<=": have <= want,
-        ">": have > want,
-        # PEP 440: <2 does not mean 2's own pre-releases
-        "<": have < want and not (have[0] == want[0] and want[1] == (_FINAL, 0)),
+        # PEP 440: >2 does not mean 2's own post-releases, nor <2 its pre-releases
+        ">": have > want and not (have[:2] == want[:2] and have[2] > 0 == want[2]),
+        "<": have < want
+        and not (have[0] == want[0] and have[1] < (_FINAL, 0) and want[1] == (_FINAL, 0)),
     }
     return compared[operator]
 
@@ -95,10 +96,12 @@ def _key(version: str) -> Key | None:
     return tuple(release), phase, post, dev
 
 
-def _starts_with(version: str, prefix: str) -> bool:
+def _starts_with(version: str, prefix: str, *, drop: int) -> bool:
+    """Whether a version's release begins with a prefix's, but for its last `drop` parts."""
     have, want = _VERSION.match(version), _VERSION.match(prefix)
     if have is None or want is None:
         return True
     parts, wanted = have["release"].split("."), want["release"].split(".")
+    wanted = wanted[: len(wanted) - drop]
     parts += ["0"] * (len(wanted) - len(parts))
     return [int(part) for part in parts[: len(wanted)]] == [int(part) for part in wanted]

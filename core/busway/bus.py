@@ -204,7 +204,7 @@ class EventBus:
         finally:
             if before is None:
                 self.unsubscribe(handler)
-            elif self._registry.find(handler) is not before:
+            else:
                 self._registry.restore(before)
 
     def add_middleware(self, middleware: Middleware) -> None:

@@ -37,6 +37,10 @@ __all__ = [
 class BuswayError(Exception):
     """The root of all errors that Busway raises itself."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickled by its text and attributes: the constructors take other things."""
+        return _restore, (type(self), self.args, self.__dict__)
+
 
 class BusClosedError(BuswayError):
     """The bus is closed, or closing and this event descends from no live publish."""
@@ -143,3 +147,12 @@ class PluginSettingsError(PluginError):
         super().__init__(f"{where}{message} (read from {source})", plugin=plugin)
         self.key = key
         self.source = source
+
+
+def _restore(
+    kind: type[BuswayError], args: tuple[object, ...], attributes: dict[str, object]
+) -> BuswayError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from busway._build import build, import_plugin
-from busway._discovery import discover
+from busway._build import build, connect, import_plugin
+from busway._discovery import discover, normalise_name
 from busway._loading import BROKEN, Loading, PluginRow, PluginState
 from busway._names import text_of
 from busway._policy import Policy
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import pluggy
 
     from busway._build import Built
-    from busway.decorators import FunctionHandler
     from busway.events import Event
     from busway.handlers import Handler
 
@@ -134,22 +133,28 @@ def load_plugins(
         strict = os.environ.get("BUSWAY_STRICT", "") not in ("", "0")
     plugins = _Plugins.of(bus)
     found = [Loading(candidate) for candidate in discover()]
-    fresh = [
-        one for one in found if (one.candidate.name, one.candidate.distribution) not in plugins.rows
-    ]
-    _judge(fresh, policy, configuration)
+    fresh = [one for one in found if _key(one) not in plugins.rows]
+    _judge(fresh, policy, configuration, Counter(one.candidate.name for one in found))
+    _refuse_second(fresh, plugins)
     _import(fresh)
     _build(fresh)
     if strict:
         _raise_broken(fresh)
     _register(bus, plugins, fresh, configuration.middleware)
     _warn(found, policy.names() | configuration.sections() | set(configuration.middleware))
-    return PluginReport(
-        plugins.rows.get((one.candidate.name, one.candidate.distribution), one.row) for one in found
-    )
+    return PluginReport(plugins.rows.get(_key(one), one.row) for one in found)
 
 
-def _judge(loadings: list[Loading], policy: Policy, configuration: Configuration) -> None:
+def _key(one: Loading) -> tuple[str, str]:
+    return one.candidate.name, one.candidate.distribution
+
+
+def _judge(
+    loadings: list[Loading],
+    policy: Policy,
+    configuration: Configuration,
+    rivals: Counter[str],
+) -> None:
     """All that is known before an import."""
     # imported here: `import busway` reads no metadata
     from importlib_metadata import PackageNotFoundError, version
@@ -158,7 +163,6 @@ def _judge(loadings: list[Loading], policy: Policy, configuration: Configuration
         busway_version = version("busway")
     except PackageNotFoundError:  # run from a source tree that was never installed
         busway_version = ""
-    rivals = Counter(one.candidate.name for one in loadings)
     for one in loadings:
         objection = policy.objection(one.candidate.name)
         if objection:
@@ -175,7 +179,7 @@ def _judge_one(one: Loading, rivals: int, busway_version: str) -> None:
     requirement = unmet(candidate.requirements, busway_version)
     if one.section.enabled is False:
         one.stop(PluginState.DISABLED, "its settings say enabled = false")
-    elif chosen is not None and chosen.lower().replace("_", "-") != candidate.distribution:
+    elif chosen is not None and normalise_name(chosen) != candidate.distribution:
         one.stop(PluginState.BLOCKED, f"its settings say distribution = {chosen!r}")
     elif chosen is None and rivals > 1:
         one.stop(
@@ -191,33 +195,46 @@ def _judge_one(one: Loading, rivals: int, busway_version: str) -> None:
         )
 
 
+def _refuse_second(loadings: list[Loading], plugins: _Plugins) -> None:
+    """One name is one plugin: what is active stays."""
+    active = dict(plugins.rows.keys())
+    for one in loadings:
+        if one.going and one.candidate.name in active:
+            distribution = active[one.candidate.name]
+            one.stop(PluginState.CONFLICT, f"it is active already, from {distribution}")
+
+
 def _import(loadings: list[Loading]) -> None:
     for one in loadings:
         if not one.going:
             continue
         with one.guard("import"):
-            one.imported = import_plugin(one.candidate, one.section)
-        if one.imported is None or one.section.enabled is not None:
+            one.imported = import_plugin(one.candidate)
+        if one.imported is None:
             continue
-        if not one.imported.enabled_by_default:
+        if one.section.enabled is None and not one.imported.enabled_by_default:
             one.stop(
                 PluginState.DISABLED,
                 f"off by default: say [plugins.{one.candidate.name}] enabled = true",
             )
+            continue
+        with one.guard("hooks"):
+            one.manager = connect(one.candidate, one.imported, one.section)
 
 
 def _build(loadings: list[Loading]) -> None:
     """Event types first, of all plugins: one's handlers may want another's."""
     for one in loadings:
-        if one.going and one.imported is not None:
+        if one.going and one.manager is not None:
             with one.guard("event types"):
-                for enums in one.imported.manager.hook.busway_event_types():
+                for enums in one.manager.hook.busway_event_types():
                     for enum in enums:
                         register_event_types(enum)
     for one in loadings:
-        if one.going and one.imported is not None:
+        if one.going and one.imported is not None and one.manager is not None:
             with one.guard("build"):
-                one.built = build(one.candidate.name, one.imported, one.section.values())
+                settings = one.section.values()
+                one.built = build(one.candidate.name, one.imported, one.manager, settings)
 
 
 def _raise_broken(loadings: list[Loading]) -> None:
@@ -242,27 +259,27 @@ def _register(
         return (order.index(name) if name in order else len(order), name)
 
     for one in loadings:
-        if one.going and one.built is not None and one.imported is not None:
+        if one.going and one.built is not None:
             with one.guard("register"):
-                _register_one(bus, one.built, one.imported.extra)
+                _register_one(bus, one.built)
     for one in sorted(loadings, key=place):
         if one.going and one.built is not None:
             for middleware in one.built.middleware:
                 bus.add_middleware(middleware)
     for one in loadings:
-        if one.going and one.built is not None and one.imported is not None:
+        if one.going and one.built is not None and one.manager is not None:
             made = (*one.built.handlers, *one.built.middleware, *one.built.interceptors)
             one.row = replace(one.row, provided=(*made, *one.enums), settings=one.section.shown())
-            plugins.add(one.row, one.imported.manager)
+            plugins.add(one.row, one.manager)
 
 
-def _register_one(bus: EventBus, built: Built, extra: Iterable[FunctionHandler]) -> None:
+def _register_one(bus: EventBus, built: Built) -> None:
     """Handlers and interceptors: all, or none if one is refused."""
     with ExitStack() as undo:
         for handler in built.handlers:
             bus.subscribe(handler)
             undo.callback(bus.unsubscribe, handler)
-        for one in extra:
+        for one in built.extra:
             EventBus.get_instance().subscribe(one)
             undo.callback(EventBus.get_instance().unsubscribe, one)
         for interceptor in built.interceptors:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -12,7 +13,7 @@ from busway._conform import Mismatch, conform, parameters_of, takes_text
 from busway.exceptions import PluginSettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from busway._conform import Parameters
 
@@ -114,8 +115,9 @@ class Section:
 
     def scrub(self, text: str) -> str:
         """A text, an error's message say, without the secrets that were resolved."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, _HIDDEN)
+        written = {form for secret in self._secrets for form in _ways_to_write(secret)}
+        for form in sorted(written, key=len, reverse=True):
+            text = text.replace(form, _HIDDEN)
         return text
 
     def _read(self, setting: Setting, annotation: object) -> object:
@@ -132,11 +134,11 @@ class Section:
         if _is_secret(value):
             secret = self._fetch(cast("Mapping[str, str]", value), setting)
             return secret if annotation is object else _parse_text(secret, annotation)
+        if not _has_secret(value):  # it may be a live object, to be handed on as it is
+            return value
         if isinstance(value, dict):
             return {key: self._resolve(one, setting, str) for key, one in value.items()}
-        if isinstance(value, list):
-            return [self._resolve(one, setting, str) for one in value]
-        return value
+        return [self._resolve(one, setting, str) for one in cast("list[object]", value)]
 
     def _fetch(self, reference: Mapping[str, str], setting: Setting) -> str:
         ((kind, name),) = reference.items()
@@ -181,7 +183,12 @@ class Configuration:
             for key, value in self._tables.get(plugin, {}).items()
         }
         settings |= {one.key: one for one in _read_environment(plugin)}
-        for key, value in self._arguments.get(plugin, {}).items():
+        arguments: object = self._arguments.get(plugin, {})
+        if not isinstance(arguments, Mapping):
+            raise PluginSettingsError(
+                "a mapping of settings is expected", plugin=plugin, key=None, source=_ARGUMENT
+            )
+        for key, value in arguments.items():
             settings[key] = Setting(key, value, _ARGUMENT)
         return Section(plugin, settings)
 
@@ -204,7 +211,7 @@ class Configuration:
 
 
 def _read_file() -> tuple[str, dict[str, object]]:
-    named = os.environ.get("BUSWAY_CONFIG")
+    named = os.environ.get("BUSWAY_CONFIG") or None
     path = named or _DEFAULT_FILE
     try:
         with Path(path).open("rb") as file:
@@ -244,9 +251,10 @@ def _parse_text(text: str, annotation: object) -> object:
     if annotation is bool and text in ("0", "1"):
         return text == "1"
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, KeyError):
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
         return text
+    return parsed["value"] if list(parsed) == ["value"] else text
 
 
 def _is_secret(value: object) -> bool:
@@ -264,8 +272,19 @@ def _has_secret(value: object) -> bool:
     return isinstance(value, list) and any(_has_secret(one) for one in value)
 
 
+def _ways_to_write(secret: str) -> set[str]:
+    """The forms a text takes in messages and tracebacks: as it is, quoted, line by line."""
+    quoted = repr(secret)[1:-1]
+    escaped = quoted.replace("'", "\\'") if "'" in secret and "\\'" not in quoted else quoted
+    lines = {line.strip() for line in secret.splitlines() if line.strip()}
+    return {secret, quoted, escaped} | lines
+
+
 def _show(value: object) -> str:
-    return repr(value) if isinstance(value, _PLAIN) else f"a {type(value).__name__}"
+    try:
+        return repr(value) if isinstance(value, _PLAIN) else f"a {type(value).__name__}"
+    except Exception:  # noqa: BLE001 - of a live object in a list
+        return f"a {type(value).__name__}"
 
 
 _PLAIN: Final = (str, int, float, bool, list, dict, Path, type(None))
