@@ -1,0 +1,65 @@
+"""Lines: bytes into lines, and a line into an event."""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from busway import Event, EventError
+
+if TYPE_CHECKING:
+    from busway_cli._input import Input
+
+__all__ = ["Lines", "parse_event"]
+
+
+class Lines:
+    """The lines of an input, each with its end, byte for byte."""
+
+    def __init__(self, source: Input) -> None:
+        self._source = source
+        self._begun: list[bytes] = []  # the pieces of a line whose end has not been read
+
+    async def read(self) -> list[bytes]:
+        """The next lines, at least one; none at the end.
+
+        Raises:
+            OSError: if the input cannot be read.
+        """
+        while chunk := await self._source.read():
+            end = chunk.rfind(b"\n") + 1
+            if end:
+                whole = b"".join((*self._begun, chunk[: end - 1]))
+                self._begun = [chunk[end:]]
+                return [line + b"\n" for line in whole.split(b"\n")]
+            self._begun.append(chunk)
+        rest, self._begun = b"".join(self._begun), []
+        return [rest] if rest else []
+
+
+def parse_event(line: bytes, *, first: bool = False) -> Event | None:
+    """The event that a line holds; None for a blank line.
+
+    Args:
+        line: the line.
+        first: whether it is the input's first, which may begin with a byte order mark.
+
+    Raises:
+        EventError: if it holds none.
+    """
+    if first:
+        line = line.removeprefix(BOM_UTF8)
+    if not line.strip():
+        return None
+    try:
+        decoded: object = msgspec.json.decode(line)
+    except RecursionError:
+        raise EventError("it is nested too deep") from None
+    except ValueError as error:  # msgspec's own, and UnicodeDecodeError
+        raise EventError(str(error)) from None
+    if not isinstance(decoded, Mapping):
+        raise EventError(f"an event is an object, not {type(decoded).__name__}")
+    return Event.from_dict(decoded)

@@ -1,0 +1,87 @@
+"""The report of a run: for people, and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from busway_cli._answer import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rich.console import RenderableType
+
+__all__ = ["Report"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a run.
+
+    Attributes:
+        read: lines that were not blank.
+        rejected: lines that hold no event.
+        published: events of the input that were dispatched.
+        nested: events that handlers published and that were dispatched.
+        blocked: events of the input that a middleware stopped.
+        failed: failures of handlers, in `handle`, `start` and `stop`, and events that were not
+            delivered because something failed.
+        events: events dispatched, nested ones included, by type.
+        handlers: counts by name and status, for nested events too.
+        health: what the handlers say of themselves, after they were stopped.
+        seconds: from the first line to the last handler stopped.
+        events_per_second: `published` and `nested` by `seconds`.
+    """
+
+    read: int
+    rejected: int
+    published: int
+    nested: int
+    blocked: int
+    failed: int
+    events: Mapping[str, int]
+    handlers: Mapping[str, Mapping[str, int]]
+    health: Mapping[str, Mapping[str, int | str]]
+    seconds: float
+    events_per_second: float
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing was rejected, and nothing failed or was cancelled."""
+        cancelled = any(counts["cancelled"] for counts in self.handlers.values())
+        return not (self.rejected or self.failed or cancelled)
+
+    def to_dict(self) -> dict[str, object]:
+        """As JSON has it."""
+        return asdict(self)
+
+    def tables(self) -> Iterator[RenderableType]:
+        """As people read it."""
+        counts = ("read", "rejected", "published", "nested", "blocked", "failed")
+        yield table(*counts, rows=[[f"{getattr(self, one):,}" for one in counts]], numbers=6)
+        if self.events:
+            yield ""
+            rows = [(type_, f"{number:,}") for type_, number in sorted(self.events.items())]
+            yield table("event", "dispatched", rows=rows, numbers=1)
+        if self.handlers:
+            yield ""
+            yield table(
+                "handler", "ok", "failed", "cancelled", "skipped", rows=self._outcomes(), numbers=4
+            )
+        said = list(self._said())
+        if said:
+            yield ""
+            yield table("handler", "says", "", rows=said)
+        yield ""
+        yield f"{self.seconds:.2f} s, {self.events_per_second:,.0f} events/s"
+
+    def _outcomes(self) -> Iterator[list[str]]:
+        for name, counts in self.handlers.items():
+            yield [name, *(f"{number:,}" for number in counts.values())]
+
+    def _said(self) -> Iterator[tuple[str, str, object]]:
+        """One row a thing said; the name stands in the first."""
+        for name, health in self.health.items():
+            for index, (key, value) in enumerate(health.items()):
+                yield ("" if index else name, str(key), value)

@@ -1,0 +1,80 @@
+"""One session of `busway run`: from the first handler started to the last one stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from busway_cli._interruption import Interruption
+from busway_cli._streams import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from signal import Signals
+
+    from busway import EventBus
+    from busway_cli._publishing import Publishing
+
+__all__ = ["Session"]
+
+
+class Session:
+    """Starts the bus, publishes until the input's end or a signal, and stops the bus.
+
+    Attributes:
+        signal: what ended it early; None if nothing did.
+        refused: what `health()` says of the handlers that did not start.
+        seconds: how long it took, draining included.
+    """
+
+    def __init__(self, bus: EventBus, publishing: Publishing) -> None:
+        self.signal: Signals | None = None
+        self.refused: Mapping[str, Mapping[str, int | str]] = {}
+        self.seconds = 0.0
+        self._bus = bus
+        self._publishing = publishing
+
+    async def run(self) -> None:
+        """Do it. Signals are met; see `Interruption`."""
+        began = time.monotonic()
+        with Interruption(self._ask_to_stop) as self._interruption:
+            try:
+                await self._run()
+            except asyncio.CancelledError:
+                if not self._interruption.hurried:
+                    raise
+                self._interruption.task.uncancel()
+            finally:
+                self.signal = self._interruption.signal
+                self.seconds = time.monotonic() - began
+
+    def _ask_to_stop(self) -> None:
+        self._publishing.stopped = True
+
+    async def _run(self) -> None:
+        """Publish in a task beside this one: what a signal finds under way is drained too."""
+        async with self._bus:
+            publishing = asyncio.create_task(self._publishing.run())
+            publishing.add_done_callback(self._end)
+            try:
+                await self._interruption.over.wait()
+            finally:
+                self._publishing.end()
+                self._tell_signal()
+                # health() tells of handlers first, then, until the bus stops, of those refused
+                told = list(self._bus.health().items())
+                self.refused = dict(told[len(self._bus.handlers) :])
+        await publishing
+
+    def _end(self, publishing: asyncio.Task[None]) -> None:
+        self._interruption.over.set()
+        if not publishing.cancelled():
+            publishing.exception()  # seen, should an interrupt keep it from being awaited
+
+    def _tell_signal(self) -> None:
+        if self._interruption.signal is not None:
+            tell(
+                f"{self._interruption.signal.name}: stopped at line {self._publishing.line}, "
+                "draining; once more to hurry"
+            )
