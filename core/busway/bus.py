@@ -17,12 +17,14 @@ from busway._lifecycle import Lifecycle
 from busway._names import text_of
 from busway._registry import Registry
 from busway._thread import LoopThread
+from busway.events import event_type
 from busway.exceptions import BusClosedError, BuswayError
 from busway.handlers import handler_name
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator, Mapping
     from concurrent.futures import Future
+    from enum import StrEnum
     from types import TracebackType
 
     from busway._delivery import BusObserver
@@ -162,6 +164,14 @@ class EventBus:
     def handlers(self) -> tuple[Handler, ...]:
         """The handlers, in the order of subscription."""
         return tuple(one.handler for one in self._registry.all())
+
+    def handlers_for(self, type: StrEnum | str) -> tuple[Handler, ...]:  # noqa: A002 - the term
+        """The handlers that an event of a type would reach now, in the order they would start.
+
+        Raises:
+            EventError: if the type is not registered.
+        """
+        return tuple(one.handler for one in self._registry.snapshot(event_type(type)))
 
     @property
     def middleware(self) -> tuple[Middleware, ...]:

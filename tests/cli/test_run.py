@@ -231,7 +231,7 @@ def test_a_background_exit_is_reported(busway, line):
             await asyncio.sleep(0)
         """,
     )
-    done = busway("run", "--json", stdin=line())
+    done = busway("run", "--json", stdin=line() * 3)
     report = report_of(done, code=1)
     assert (report["published"], report["nested"], report["failed"] > 0) == (1, 1, True)
     assert "busway: a plugin ended the run: SystemExit: 7" in done.stderr
@@ -466,5 +466,6 @@ def test_the_loop_comes_round(busway, line):
         "def handle(self, event): EventBus.get_instance().publish_soon(Event('audit.log'))",
         types='["user.login"]',
     )
-    report = report_of(busway("run", "--json", stdin=line() * 10_500))
+    (busway.directory / "e").write_text(line() * 10_500)
+    report = report_of(busway("run", "e", "--json"))
     assert (report["published"], report["nested"]) == (10_500, 10_500)

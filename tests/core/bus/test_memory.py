@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import sys
 import weakref
 
 import pytest
@@ -156,9 +155,6 @@ async def test_result_keeps_only_what_it_tells(bus, hear):
     assert (result.ok, watched()) == (True, None)
 
 
-@pytest.mark.skipif(
-    sys.version_info < (3, 12), reason="without eager tasks they end in the loop's next turn"
-)
 async def test_nothing_piles_up_without_a_turn_of_the_loop(bus, hear):
     """Publishes that never suspend leave no tasks behind for the loop, however many."""
     hear(lambda _: None)

@@ -488,3 +488,18 @@ async def test_hundred_thousand_handlers(bus):
         bus.subscribe(handler)
     await bus.publish(Event("user.login"))
     assert handled == handlers
+
+
+def test_handlers_for_a_type_are_those_it_would_reach(bus):
+    """In the order they would start, those of ANY among them."""
+    first, second, other = Recorder(), Recorder(), Recorder()
+    first.event_types, other.event_types = [ANY], ["user.logout"]
+    for one in (first, other, second):
+        bus.subscribe(one)
+    assert bus.handlers_for("user.login") == (first, second)
+
+
+def test_handlers_for_an_unknown_type_is_an_error(bus):
+    """It names the field."""
+    with pytest.raises(EventError, match=r"no\.such"):
+        bus.handlers_for("no.such")

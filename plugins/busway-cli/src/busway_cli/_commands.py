@@ -11,6 +11,8 @@ import importlib_metadata
 from busway_cli._streams import Refusal, describe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from importlib_metadata import EntryPoint
 
 __all__ = ["PluginCommand", "plugin_commands"]
@@ -61,10 +63,23 @@ class PluginCommand:
 def plugin_commands() -> dict[str, PluginCommand]:
     """The commands of the installed plugins, by name, sorted."""
     found: dict[str, list[EntryPoint]] = {}
-    points = importlib_metadata.entry_points(group=_GROUP)
-    for point in sorted(points, key=lambda one: (one.name, _distribution(one))):
+    for point in sorted(_points(), key=lambda one: (one.name, _distribution(one))):
         found.setdefault(point.name, []).append(point)
     return {name: PluginCommand(name, tuple(points)) for name, points in found.items()}
+
+
+def _points() -> Iterator[EntryPoint]:
+    """The entry points; of a distribution that is installed twice, those of the first."""
+    seen: set[str] = set()
+    for distribution in importlib_metadata.distributions():
+        try:
+            points = [one for one in distribution.entry_points if one.group == _GROUP]
+            name = distribution.metadata["Name"] if points else ""
+        except Exception:  # noqa: BLE001, S112 - broken metadata; `load_plugins` tells of it
+            continue
+        if points and name not in seen:
+            seen.add(name)
+            yield from points
 
 
 def _distribution(point: EntryPoint) -> str:

@@ -61,9 +61,8 @@ class LazyGroup(click.Group):
             tell(_hidden(found[name]))
 
     def invoke(self, ctx: click.Context) -> None:
-        """Run the command; what it returns is no exit code."""
+        """Run the command, and return nothing: what it returns is no exit code."""
         super().invoke(ctx)
-        ctx.exit()
 
 
 def _hidden(rival: PluginCommand) -> str:

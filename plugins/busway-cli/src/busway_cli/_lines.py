@@ -58,7 +58,7 @@ def parse_event(line: bytes, *, first: bool = False) -> Event | None:
         decoded: object = msgspec.json.decode(line)
     except RecursionError:
         raise EventError("it is nested too deep") from None
-    except ValueError as error:  # msgspec's own, and UnicodeDecodeError
+    except (msgspec.DecodeError, ValueError) as error:  # it is no ValueError in msgspec < 0.20
         raise EventError(str(error)) from None
     if not isinstance(decoded, Mapping):
         raise EventError(f"an event is an object, not {type(decoded).__name__}")

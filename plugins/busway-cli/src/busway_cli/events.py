@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import click
 
-from busway import Event, EventBus, SkipHandler
+from busway import EventBus
 from busway.events import event_types
 from busway_cli._answer import answer, answer_json, keep_stdout_clean, table
 from busway_cli._loading import load
@@ -16,8 +15,6 @@ from busway_cli._tally import named
 
 if TYPE_CHECKING:
     from enum import StrEnum
-
-    from busway.handlers import Call, Handler
 
 __all__ = ["events"]
 
@@ -32,10 +29,10 @@ def events(as_json: bool) -> None:
     """
     with keep_stdout_clean(wanted=as_json), logs_on_stderr():
         bus = EventBus.get_instance()
-        bus.add_interceptor(_skip)
         load(bus)
-        types = list(event_types().values())
-        handled = asyncio.run(_ask(bus, types))
+    types = list(event_types().values())
+    names = {id(handler): name for name, handler in named(bus.handlers).items()}
+    handled = {type_: [names[id(one)] for one in bus.handlers_for(type_)] for type_ in types}
     if as_json:
         answer_json(
             [
@@ -45,26 +42,6 @@ def events(as_json: bool) -> None:
         )
     else:
         _show(types, handled)
-
-
-async def _ask(bus: EventBus, types: list[StrEnum]) -> dict[StrEnum, list[str]]:
-    """Let the bus itself say whom it would call: publish one event a type, and call nobody."""
-    for middleware in bus.middleware:
-        bus.remove_middleware(middleware)
-    bus.observer = None  # no hook of a plugin is to hear of these events
-    names = {id(handler): name for name, handler in named(bus.handlers).items()}
-    handled = {}
-    for type_ in types:
-        result = await bus.publish(Event(type_))
-        handled[type_] = [names[id(outcome.handler)] for outcome in result.outcomes]
-    return handled
-
-
-def _skip(_: Handler, __: Call) -> Call:
-    async def skip(_: Event) -> None:
-        raise SkipHandler("only asking")
-
-    return skip
 
 
 def _show(types: list[StrEnum], handled: dict[StrEnum, list[str]]) -> None:
