@@ -1,4 +1,4 @@
-"""Sphinx: how the documentation is built. It needs no network."""  # noqa: INP001 - a script
+"""Sphinx: how the documentation is built. It needs no network."""
 
 from __future__ import annotations
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from busway import Event, EventType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _DAY = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 _VISITORS = 150
