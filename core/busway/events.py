@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
-from itertools import count
 from types import MappingProxyType
-from typing import Any, Final, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar
 
+from busway._ids import format_id, new_stamp
 from busway.exceptions import EventError
+
+if TYPE_CHECKING:
+    from busway._ids import Stamp
 
 __all__ = ["Event", "EventType", "Payload", "event_type", "event_types", "register_event_types"]
 
@@ -113,57 +114,7 @@ class _Stamped:
 
     __slots__ = ("_stamp",)
 
-    _stamp: tuple[int, int, int]
-
-
-_TICK_BITS: Final = 12  # of a millisecond, 244 ns each: RFC 9562, section 6.2, method 3
-_SEQUENCE_BITS: Final = 26
-_RANDOM_BITS: Final = 36
-_sequence = count()
-_random = 0
-_latest = 0
-
-
-def _draw_random() -> None:
-    global _random  # noqa: PLW0603 - one prefix a process: drawn at import and after fork
-    _random = int.from_bytes(os.urandom(8)) >> (64 - _RANDOM_BITS)
-
-
-_draw_random()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_draw_random)
-
-
-def _stamp() -> tuple[int, int, int]:
-    """Time, sequence number and the process's random bits: all that an id is made of."""
-    global _latest  # noqa: PLW0603 - a clock that is set back must not set ids back
-    now = time.time_ns()
-    if now < _latest:
-        now = _latest
-    else:
-        _latest = now
-    return now, next(_sequence), _random
-
-
-def _format_id(stamp: tuple[int, int, int]) -> str:
-    """A UUIDv7 whose order is that of creation within the process.
-
-    Ticks and sequence number are added up as one number, so that a sequence that outgrows its
-    bits carries into the time instead of starting again.
-
-    Source: RFC 9562, sections 5.7 and 6.2.
-    """
-    nanoseconds, sequence, random = stamp
-    ticks = (nanoseconds << _TICK_BITS) // 1_000_000
-    ordered = (ticks << _SEQUENCE_BITS) + sequence
-    high = ordered >> _SEQUENCE_BITS
-    low = ((ordered & ((1 << _SEQUENCE_BITS) - 1)) << _RANDOM_BITS) | random
-    milliseconds, fraction = high >> _TICK_BITS, high & ((1 << _TICK_BITS) - 1)
-    variant = 0x8000 | (low >> 48)
-    return (
-        f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7{fraction:03x}"
-        f"-{variant:04x}-{low & 0xFFFFFFFFFFFF:012x}"
-    )
+    _stamp: Stamp
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -228,7 +179,7 @@ class Event(_Stamped):
         if source.__class__ is not str or correlation_id is not None or causation_id is not None:
             _check_text(self)
         if id is None:
-            _set_stamp(self, _stamp())
+            _set_stamp(self, new_stamp())
         else:
             _set_id(self, _check_id(id))
 
@@ -236,7 +187,7 @@ class Event(_Stamped):
         """The id, written out of the stamp when it is first read: most never are."""
         if name != "id":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        written = _format_id(self._stamp)
+        written = format_id(self._stamp)
         _set_id(self, written)
         return written
 

@@ -391,7 +391,7 @@ def test_ids_are_unique_and_in_order_of_creation():
 
 def test_ids_stay_in_order_however_many_there_are(monkeypatch):
     """A sequence that outgrows its bits within one moment carries on, and does not start again."""
-    monkeypatch.setattr("busway.events._sequence", iter([(1 << 26) - 1, 1 << 26, (1 << 26) + 1]))
+    monkeypatch.setattr("busway._ids._sequence", iter([(1 << 26) - 1, 1 << 26, (1 << 26) + 1]))
     now = time.time_ns()
     monkeypatch.setattr(time, "time_ns", lambda: now)
     ids = [Event("user.login").id for _ in range(3)]
