@@ -68,7 +68,7 @@ class Busway:
 
     def environment(self, **changes: str) -> dict[str, str]:
         """That of the tests, without settings, and with bytecode kept: it halves the time."""
-        dropped = ("BUSWAY_", "PYTHONDONTWRITEBYTECODE", "FORCE_COLOR", "NO_COLOR")
+        dropped = ("BUSWAY_", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "FORCE_COLOR")
         kept = {name: one for name, one in os.environ.items() if not name.startswith(dropped)}
         ours = {
             "PYTHONPATH": os.pathsep.join([str(self.site), os.environ.get("PYTHONPATH", "")]),
