@@ -22,8 +22,7 @@ __all__ = ["environment", "full", "linux_auth", "wheels"]
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Iterator[None]:
     """No settings from outside; afterwards no shared bus and no types but those from before."""
     for name in [name for name in os.environ if name.startswith("BUSWAY_")]:
-        if name != "BUSWAY_WHEELS":
-            monkeypatch.delenv(name)
+        monkeypatch.delenv(name)
     before = set(map(type, event_types().values()))
     EventBus.reset()
     yield

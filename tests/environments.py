@@ -74,8 +74,8 @@ class Environment:
 
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The built wheel of each distribution: those of BUSWAY_WHEELS, or built now."""
-    given = os.environ.get("BUSWAY_WHEELS")
+    """The built wheel of each distribution: those of WHEELHOUSE, or built now."""
+    given = os.environ.get("WHEELHOUSE")
     folder = Path(given) if given else tmp_path_factory.mktemp("wheels")
     if not given:
         _call(_uv(), "build", "-q", "--all-packages", "--wheel", "-o", str(folder), cwd=ROOT)

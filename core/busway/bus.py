@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import warnings
 from contextlib import contextmanager
 from itertools import count
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeVar
 
 from busway._admission import Admission, Doors
 from busway._delivery import Delivery
+from busway._environment import flag
 from busway._lifecycle import Lifecycle
 from busway._names import text_of
 from busway._registry import Registry
@@ -63,6 +63,7 @@ class EventBus:
 
     Raises:
         ValueError: if a number is out of range.
+        BuswayError: if `BUSWAY_DEBUG` says neither yes nor no.
 
     >>> import asyncio
     >>> class Greeter:
@@ -96,7 +97,7 @@ class EventBus:
             raise ValueError(f"max_pending must be 1 at least, not {max_pending}")
         if min(start_timeout, stop_timeout, drain_timeout) < 0:
             raise ValueError("a timeout cannot be negative")
-        self.debug: bool = debug or os.environ.get("BUSWAY_DEBUG", "") not in ("", "0")
+        self.debug: bool = debug or flag("BUSWAY_DEBUG")
         self._drain_timeout = drain_timeout
         self._stop_timeout = stop_timeout
         self._registry = Registry(debug=self.debug)

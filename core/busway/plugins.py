@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from busway._build import build, connect, import_plugin
 from busway._discovery import discover, normalise_name
+from busway._environment import VARIABLES, flag
 from busway._loading import BROKEN, Loading, PluginRow, PluginState
 from busway._names import text_of
-from busway._policy import Policy
 from busway._requirements import unmet
 from busway.bus import EventBus
 from busway.events import register_event_types
-from busway.settings import Configuration
+from busway.policy import Policy
+from busway.settings import Configuration, environment_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -130,7 +131,7 @@ def load_plugins(
     bus = EventBus.get_instance() if bus is None else bus
     policy, configuration = Policy(allow, deny), Configuration(settings)
     if strict is None:
-        strict = os.environ.get("BUSWAY_STRICT", "") not in ("", "0")
+        strict = flag("BUSWAY_STRICT")
     plugins = _Plugins.of(bus)
     found = [Loading(candidate) for candidate in discover()]
     fresh = [one for one in found if _key(one) not in plugins.rows]
@@ -292,5 +293,12 @@ def _warn(loadings: list[Loading], spoken_of: set[str]) -> None:
     for one in loadings:
         if one.row.state in BROKEN:
             _log.error("plugin %s is %s: %s", one.row.name, one.row.state, one.row.reason)
-    for name in sorted(spoken_of - {one.row.name for one in loadings}):
+    installed = {one.row.name for one in loadings}
+    for name in sorted(spoken_of - installed):
         _log.warning("settings or policy name a plugin %r, which is not installed", name)
+    prefixes = tuple(environment_prefix(name) for name in installed)
+    for variable in sorted(os.environ):
+        if variable.startswith(prefixes) or variable in VARIABLES:
+            continue
+        if variable.startswith("BUSWAY_"):
+            _log.warning("%s is no setting of Busway or of an installed plugin", variable)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from busway._conform import Parameters
 
-__all__ = ["Configuration", "Section", "Setting"]
+__all__ = ["Configuration", "Section", "Setting", "environment_prefix"]
 
 _DEFAULT_FILE: Final = "busway.toml"
 _ARGUMENT: Final = "load_plugins(settings=...)"
@@ -221,7 +221,7 @@ def _read_file() -> tuple[str, dict[str, object]]:
             return path, {}
         raise _file_error("BUSWAY_CONFIG", None, f"there is no file {path!r}") from None
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _file_error(path, None, f"it cannot be read: {error}") from None
+        raise _file_error(path, None, f"the file cannot be read: {error}") from None
 
 
 def _check_tables(file: str, tables: Mapping[str, object]) -> dict[str, dict[str, object]]:
@@ -230,15 +230,20 @@ def _check_tables(file: str, tables: Mapping[str, object]) -> dict[str, dict[str
             raise _file_error(file, key, "unknown table; there are [bus] and [plugins.NAME]")
     plugins = tables.get("plugins", {})
     if not isinstance(plugins, dict):
-        raise _file_error(file, "plugins", "a table a plugin is expected: [plugins.NAME]")
+        raise _file_error(file, "plugins", "one table for each plugin is expected: [plugins.NAME]")
     for name, table in plugins.items():
         if not isinstance(table, dict):
             raise _file_error(file, f"plugins.{name}", "a table is expected")
     return plugins
 
 
+def environment_prefix(plugin: str) -> str:
+    """What the variables that hold a plugin's settings begin with."""
+    return f"BUSWAY_{plugin.upper().replace('-', '_').replace('.', '_')}__"
+
+
 def _read_environment(plugin: str) -> Iterator[Setting]:
-    prefix = f"BUSWAY_{plugin.upper().replace('-', '_').replace('.', '_')}__"
+    prefix = environment_prefix(plugin)
     for name, text in os.environ.items():
         if name.startswith(prefix):
             yield Setting(name[len(prefix) :].lower(), text, name, is_text=True)

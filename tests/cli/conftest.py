@@ -51,7 +51,7 @@ class Busway:
         (info / "entry_points.txt").write_text(
             f"[{group}]\n{name} = {module}:{entry or 'Plugin'}\n"
         )
-        if group != "busway.commands" and name not in self.names:
+        if name not in self.names:
             self.names.append(name)
 
     def handler(self, name: str, body: str, *, types: str = "[ANY]", **settings: str) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -87,6 +90,7 @@ def test_a_command_that_cannot_be_loaded(busway, code, reason):
 def test_ours_wins(busway, line):
     """A plugin's command of the name of one of ours is hidden, and that is said."""
     bring(busway, "run")
+    busway.names.clear()
     told = "busway: the command 'run' of x-run 1.0 is hidden by busway-cli's own\n"
     done = busway("run", stdin=line())
     assert (done.returncode, done.stderr) == (0, told)
@@ -142,3 +146,32 @@ def test_a_shell_can_complete(busway):
     assert {"plain,run", "plain,plugins", "plain,events", "plain,extra"} <= set(
         done.stdout.split(os.linesep)
     )
+
+
+@pytest.mark.parametrize("policy", [{"BUSWAY_PLUGINS": ""}, {"BUSWAY_DISABLE": "extra"}])
+def test_a_command_that_policy_does_not_allow(busway, policy):
+    """It is not imported; one line names the variable, and the exit is 2."""
+    bring(busway, "extra", "raise AssertionError('imported')")
+    done = busway("extra", env=policy)
+    (variable,) = policy
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("busway: the command 'extra' of x-extra 1.0 is blocked: ")
+    assert variable in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["extra"]])
+def test_a_reader_that_has_gone(busway, arguments):
+    """Whatever prints, it ends as if SIGPIPE had ended it, without a word."""
+    bring(busway, "extra", "import click\n@click.command()\ndef Plugin(): click.echo('x')")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as stdout:
+        done = subprocess.run(
+            [sys.executable, "-m", "busway_cli", *arguments],
+            cwd=busway.directory,
+            env=busway.environment(),
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")

@@ -222,6 +222,18 @@ async def test_event_forwarded_from_deeper_is_not_its_own_cause(bus, hear):
     assert [(one.correlation_id, one.causation_id) for one in seen] == [(None, None)]
 
 
+async def test_event_of_a_given_story_forwarded_from_deeper(bus, hear):
+    """The same holds for a first event that brings a correlation id of its own."""
+    other, seen = EventBus(), []
+    hear(seen.append, on=other)
+    first = Event(LOGIN, correlation_id="the story")
+    hear(lambda _: bus.publish(Event(LOGOUT)), LOGIN)
+    hear(lambda _: bus.publish(Event(CREATED)), LOGOUT)
+    hear(lambda _: other.publish(first), CREATED)
+    await bus.publish(first)
+    assert [(one.correlation_id, one.causation_id) for one in seen] == [("the story", None)]
+
+
 async def test_event_forwarded_when_the_publishes_have_ended(bus, hear, soon):
     """A task that outlives a chain and forwards its first event makes it no descendant of it."""
     other, seen, gate, tasks = EventBus(), [], asyncio.Event(), []

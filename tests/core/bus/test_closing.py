@@ -287,7 +287,7 @@ async def test_drain_timeout_of_nested_publishes(hear, soon):
 
 async def test_handlers_that_publish_while_being_cancelled(hear, soon):
     """What is published when the time is up is cancelled at once: closing comes to an end."""
-    bus, rounds = EventBus(drain_timeout=0.01, stop_timeout=0.05), []
+    bus, rounds = EventBus(drain_timeout=0.01), []
 
     async def again(event):
         try:

@@ -305,3 +305,29 @@ def test_publishes_at_once(sequences):
         assert order == handlers
         assert [one.status for one in results[bus].outcomes] == [one.status for one in sequence]
         check_isolation(sequence, None, before)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.lists(programs, max_size=3), min_size=2, max_size=5))
+def test_publishes_one_after_another(sequences):
+    """Publishes one after another, the loop turning or not, hand nothing on to the next."""
+    before = (object(), object())
+    prepared = []
+    for sequence in sequences:
+        bus = EventBus()
+        prepared.append((bus, sequence, *subscribe(bus, sequence)))
+
+    async def main():
+        FIRST.set(before[0])
+        SECOND.set(before[1])
+        results = [await bus.publish(Event(EventType.USER_LOGIN)) for bus, *_ in prepared]
+        assert (FIRST.get(), SECOND.get()) == before
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert asyncio.current_task().cancelling() == 0
+        return asyncio.current_task(), results
+
+    me, results = run(main())
+    for result, (_, sequence, handlers, order) in zip(results, prepared, strict=True):
+        assert order == handlers
+        assert [one.status for one in result.outcomes] == [one.status for one in sequence]
+    check_isolation([program for sequence in sequences for program in sequence], me, before)

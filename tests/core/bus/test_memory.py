@@ -93,6 +93,18 @@ async def test_event_is_freed_when_all_is_over(bus, hear, monkeypatch, way, fail
     assert watched() is None
 
 
+async def test_event_is_freed_when_its_publish_is_dropped(bus):
+    """An event whose publish was called and never awaited is not kept by the bus."""
+    payload = Kept()
+    watched = weakref.ref(payload)
+    held = [bus.publish(Event("user.login", payload))]
+    del payload
+    with pytest.warns(RuntimeWarning, match="never awaited"):
+        held.clear()
+    gc.collect()
+    assert watched() is None
+
+
 async def test_handler_is_freed_when_unsubscribed(bus):
     """The bus forgets a handler that was unsubscribed."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -202,6 +204,25 @@ async def test_slow_handler_of_reports_holds_up_no_publisher(bus, hear, soon):
     gate.set()
     assert await soon(bus.drain()) == []
     assert len(handled) == 1
+
+
+async def test_report_is_kept_alive(bus, hear, soon):
+    """A report on its way is not lost to the garbage collector."""
+    held = []
+
+    async def waits(event):
+        future = asyncio.get_running_loop().create_future()
+        held.append(weakref.ref(future))  # nothing but the handler itself refers to it
+        await future
+
+    hear(fails, LOGIN)
+    hear(waits, ERROR)
+    await bus.publish(Event(LOGIN))
+    await asyncio.sleep(0)
+    gc.collect()
+    assert [one() is not None for one in held] == [True]
+    held[0]().set_result(None)
+    assert await soon(bus.drain()) == []
 
 
 async def test_drain_waits_for_reports(bus, hear, soon):

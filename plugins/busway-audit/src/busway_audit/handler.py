@@ -33,8 +33,8 @@ class AuditLogHandler(EventHandler):
     Ordering: the file's order is the order in which `handle()` accepted the events.
 
     Args:
-        path: a directory; created for its owner alone if it is not there. Each handler of each
-            process creates a file of its own in it, at its first flush.
+        path: a directory, `~` being that of the user; created for its owner alone if it is not
+            there. Each handler of each process creates a file of its own in it, at its first flush.
         buffer_size: at how many events in memory they are written: at least 1. More is faster,
             and more is lost if the process is killed.
 
@@ -127,7 +127,7 @@ def _renew_after_fork(handler: AuditLogHandler) -> None:
 def _checked_path(path: object) -> Path:
     if not isinstance(path, (str, Path)):
         raise TypeError(f"path: a str or a Path is expected, not {type(path).__name__}")
-    return Path(path).absolute()
+    return Path(path).expanduser().absolute()
 
 
 def _checked_size(size: object) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import importlib_metadata
 
+from busway.policy import Policy
 from busway_cli._streams import Refusal, describe
 
 if TYPE_CHECKING:
@@ -41,8 +42,12 @@ class PluginCommand:
         """Import it.
 
         Raises:
-            Refusal: if several distributions bring it, its import fails, or it is no command.
+            Refusal: if policy does not allow a plugin of its name, several distributions bring it,
+                its import fails, or it is no command.
         """
+        objection = Policy().objection(self.name)
+        if objection:
+            raise Refusal(f"the command {self.name!r} of {self.origin} is blocked: {objection}")
         if len(self.points) > 1:
             raise Refusal(f"{self.origin} both bring a command {self.name!r}: uninstall one")
         (point,) = self.points

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from busway_cli._commands import plugin_commands
-from busway_cli._streams import Refusal, printable, tell
+from busway_cli._streams import Refusal, printable, silence, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from busway_cli._commands import PluginCommand
 
 __all__ = ["busway"]
@@ -60,9 +65,31 @@ class LazyGroup(click.Group):
         for name in sorted(set(_OWN) & set(found)):
             tell(_hidden(found[name]))
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: object,
+    ) -> click.Context:
+        """Read the arguments; `--help` and `--version` print, and their reader may have gone."""
+        with _quiet_pipe():
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> None:
         """Run the command, and return nothing: what it returns is no exit code."""
-        super().invoke(ctx)
+        with _quiet_pipe():
+            super().invoke(ctx)
+
+
+@contextmanager
+def _quiet_pipe() -> Iterator[None]:
+    """End without a word when the reader of stdout has gone, as if SIGPIPE had ended it."""
+    try:
+        yield
+    except BrokenPipeError:
+        silence(sys.stdout)
+        raise click.exceptions.Exit(128 + signal.SIGPIPE) from None
 
 
 def _hidden(rival: PluginCommand) -> str:

@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from busway_cli._group import busway
-from busway_cli._streams import Refusal, describe, flush, tell
+from busway_cli._streams import Refusal, describe, flush, silence, tell
 
 __all__ = ["main"]
 
@@ -32,6 +32,11 @@ def _run() -> int:
         return error.exit_code
     except click.Abort:  # click's name for KeyboardInterrupt
         return 128 + SIGINT
+    except OSError as error:
+        if sys.stdout is not None:
+            silence(sys.stdout)
+        tell(describe(error))
+        return 2
     except Exception as error:
         if os.environ.get("BUSWAY_DEBUG", "") not in ("", "0"):
             raise

@@ -38,8 +38,8 @@ class ChannelError(BuswayError):
             f"of event {notification.event_id!r}: {type(reason).__name__}: {text_of(reason)}"
         )
         self.channel = channel
-        self.kind = notification.kind
-        self.event_id = notification.event_id
+        self.kind: Kind = notification.kind
+        self.event_id: str = notification.event_id
 
 
 @runtime_checkable

@@ -23,14 +23,15 @@ class JsonLinesChannel:
     made when the first line comes.
 
     Args:
-        path: of the file; a relative one is meant from where the process is now.
+        path: of the file; `~` is the home directory, and a relative one is meant from where the
+            process is now.
     """
 
     addresses_people: Final = False
 
     def __init__(self, path: str | Path) -> None:
-        self.name = f"jsonl:{path}"
-        self._path = Path(path).absolute()
+        self.name: str = f"jsonl:{path}"
+        self._path = Path(path).expanduser().absolute()
         self._lock = Lock()
 
     async def send(self, notification: Notification) -> None:

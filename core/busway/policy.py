@@ -14,7 +14,9 @@ __all__ = ["Policy"]
 class Policy:
     """Which plugins may be imported at all: what the application and its operator both allow."""
 
-    def __init__(self, allow: Collection[str] | None, deny: Collection[str] | None) -> None:
+    def __init__(
+        self, allow: Collection[str] | None = None, deny: Collection[str] | None = None
+    ) -> None:
         self._allowed = [_names("allow", allow), _environment_names("BUSWAY_PLUGINS")]
         denied = [_names("deny", deny), _environment_names("BUSWAY_DISABLE")]
         self._denied = [one for one in denied if one is not None]
