@@ -6,6 +6,7 @@ as hook implementations, so there is one path for all plugins.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -22,6 +23,7 @@ from busway.exceptions import PluginLoadError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from enum import StrEnum
+    from types import ModuleType
 
     from importlib_metadata import EntryPoint
 
@@ -134,10 +136,12 @@ def import_plugin(candidate: Candidate) -> Imported:
     Raises:
         BaseException: whatever the import raises.
     """
+    modules = {point.module for point in candidate.entry_points}
+    earlier = [one for name in sorted(modules) for one in _made_by(sys.modules.get(name))]
     with hold_registrations() as held:
         things = tuple(point.load() for point in candidate.entry_points)
     enabled = all(getattr(thing, "enabled_by_default", True) for thing in things)
-    return Imported(things, tuple(held), enabled)
+    return Imported(things, (*earlier, *held), enabled)
 
 
 def connect(candidate: Candidate, imported: Imported, section: Section) -> pluggy.PluginManager:
@@ -194,6 +198,21 @@ def _rehearse(
         bus.subscribe(handler)
     for one in middleware:
         bus.add_middleware(one)
+
+
+def _made_by(module: ModuleType | None) -> list[FunctionHandler]:
+    """What `on_event` made of the functions of a module that was imported before.
+
+    The bus that it was made for may have been reset since.
+    """
+    if module is None:
+        return []
+    handlers = [getattr(thing, "__dict__", {}).get("handler") for thing in vars(module).values()]
+    return [
+        one
+        for one in handlers
+        if isinstance(one, FunctionHandler) and one.function.__module__ == module.__name__
+    ]
 
 
 def _plugin(name: str, point: EntryPoint, thing: object, section: Section) -> object:

@@ -12,57 +12,66 @@ if TYPE_CHECKING:
     from busway.events import Event, Payload
     from busway.handlers import Call, Handler
 
-__all__ = ["check_mutation"]
+__all__ = ["MutationFinder"]
 
 _log = logging.getLogger("busway.debug")
 
 
-def check_mutation(handler: Handler, call: Call) -> Call:
-    """Give a handler a copy of the payload of its own, and name it in the log if it changes that.
+class MutationFinder:
+    """Gives each handler a copy of the payload of its own, and names the one that changes it.
 
-    A payload that cannot be copied, or does not equal its copy, is passed over; that is logged
-    once a handler.
+    A payload that cannot be copied is passed over, which is logged once a bus. A value that does
+    not equal its own copy, of a class without `__eq__` say, is copied but not compared.
     """
-    passed_over = False
 
-    async def checked(event: Event) -> None:
-        nonlocal passed_over
-        copies = _copy_twice(event.payload)
-        if copies is None:
-            if not passed_over:
-                passed_over = True
-                _log.warning(
-                    "debug: the payload of %s %s cannot be copied and compared; %s is not checked",
-                    event.type,
-                    event.id,
-                    handler_name(handler),
-                )
-            await call(event)
-            return
-        given, kept = copies
+    def __init__(self) -> None:
+        self._passed_over = False
+
+    def watch(self, handler: Handler, call: Call) -> Call:
+        """The call of a handler, with a copy to work on."""
+
+        async def watched(event: Event) -> None:
+            copies = self._copy_twice(event)
+            if copies is None:
+                await call(event)
+                return
+            given, kept = copies
+            compared = [key for key in kept if _equal(given[key], kept[key])]
+            try:
+                await call(event.replace(payload=given))
+            finally:
+                if _changed(given, kept, compared):
+                    _log.error(
+                        "debug: handler %s changed the payload of %s %s; events are immutable",
+                        handler_name(handler),
+                        event.type,
+                        event.id,
+                    )
+
+        return watched
+
+    def _copy_twice(self, event: Event) -> tuple[Payload, Payload] | None:
         try:
-            await call(event.replace(payload=given))
-        finally:
-            if not _equal(given, kept):
-                _log.error(
-                    "debug: handler %s changed the payload of %s %s; events are immutable",
-                    handler_name(handler),
+            return copy.deepcopy(event.payload), copy.deepcopy(event.payload)
+        except Exception:  # noqa: BLE001 - a lock, a socket, a stranger's __deepcopy__
+            if not self._passed_over:
+                self._passed_over = True
+                _log.warning(
+                    "debug: the payload of %s %s cannot be copied, so no handler is checked on "
+                    "it, nor on others like it",
                     event.type,
                     event.id,
                 )
-
-    return checked
-
-
-def _copy_twice(payload: Payload) -> tuple[Payload, Payload] | None:
-    try:
-        copies = copy.deepcopy(payload), copy.deepcopy(payload)
-    except Exception:  # noqa: BLE001 - a lock, a socket, a stranger's __deepcopy__
-        return None
-    return copies if _equal(*copies) else None
+            return None
 
 
-def _equal(one: Payload, other: Payload) -> bool:
+def _changed(given: Payload, kept: Payload, compared: list[str]) -> bool:
+    if set(given) != set(kept):
+        return True
+    return not all(_equal(given[key], kept[key]) for key in compared)
+
+
+def _equal(one: object, other: object) -> bool:
     try:
         return bool(one == other)
     except Exception:  # noqa: BLE001 - a stranger's __eq__

@@ -8,7 +8,7 @@ from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Literal
 
-from busway._debug import check_mutation
+from busway._debug import MutationFinder
 from busway._names import name_of
 from busway.events import event_type
 from busway.handlers import ANY, AnyType, Subscription
@@ -33,7 +33,7 @@ class Registry:
     """
 
     def __init__(self, *, debug: bool) -> None:
-        self._debug = debug
+        self._finder = MutationFinder() if debug else None
         self._lock = RLock()
         self._order = count()
         self._interceptors: tuple[Interceptor, ...] = ()
@@ -153,8 +153,8 @@ class Registry:
         interceptors: tuple[Interceptor, ...],
     ) -> Subscription:
         call = _adapt(handler)
-        if self._debug:
-            call = check_mutation(handler, call)
+        if self._finder is not None:
+            call = self._finder.watch(handler, call)
         return Subscription(handler, types, intercept(handler, call, interceptors))
 
     def _put(self, subscription: Subscription) -> None:
@@ -180,8 +180,6 @@ class Registry:
 
 
 def _read_types(handler: Handler) -> tuple[StrEnum | Literal[AnyType.ANY], ...]:
-    if isinstance(handler, type):
-        raise TypeError(f"subscribe an instance of {name_of(handler)}, not the class")
     wanted: object = getattr(handler, "event_types", None)
     if isinstance(wanted, str) or not isinstance(wanted, Iterable):
         raise TypeError(
@@ -198,6 +196,8 @@ def _read_types(handler: Handler) -> tuple[StrEnum | Literal[AnyType.ANY], ...]:
 
 def _adapt(handler: Handler) -> Call:
     """The handler's `handle` as an async callable, decided once: the lanes ask nothing."""
+    if isinstance(handler, type):
+        raise TypeError(f"an instance of {name_of(handler)} is expected, not the class")
     handle: Callable[[Event], Awaitable[object]] | None = getattr(handler, "handle", None)
     if not callable(handle):
         raise TypeError(f"{name_of(type(handler))} has no method handle(event)")

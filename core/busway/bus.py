@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import warnings
+from collections.abc import Mapping
 from contextlib import contextmanager
 from itertools import count
 from threading import Lock
@@ -22,7 +24,7 @@ from busway.exceptions import BusClosedError, BuswayError
 from busway.handlers import handler_name
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Iterator, Mapping
+    from collections.abc import Coroutine, Iterable, Iterator
     from concurrent.futures import Future
     from enum import StrEnum
     from types import TracebackType
@@ -555,6 +557,9 @@ def _free_name(name: str, taken: Mapping[str, object]) -> str:
 def _ask_health(handler: Handler) -> Mapping[str, int | str]:
     try:
         ask = getattr(handler, "health", None)
-        return dict(ask()) if callable(ask) else {}
+        told: object = ask() if callable(ask) else {}
+        if inspect.iscoroutine(told):  # of an AsyncMock
+            told.close()
+        return dict(told) if isinstance(told, Mapping) else {}
     except Exception as error:  # noqa: BLE001 - one handler's fault hides no other's health
         return {"error": f"health() raised {text_of(error)}"}

@@ -70,7 +70,7 @@ class PublishDepthError(BuswayError):
 
     def __init__(self, event_type: str, max_depth: int) -> None:
         super().__init__(
-            f"publishing {event_type!r} would be nested deeper than max_depth={max_depth}: "
+            f"publishing {event_type} would be nested deeper than max_depth={max_depth}: "
             "do two handlers answer each other? publish_soon() starts a new chain"
         )
         self.max_depth = max_depth

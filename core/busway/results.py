@@ -71,7 +71,7 @@ class PublishResult:
         blocked_by: the middleware that stopped it, or None.
     """
 
-    __slots__ = ("_exceptions", "_subscriptions", "blocked_by", "event")
+    __slots__ = ("_errors", "_exceptions", "_subscriptions", "blocked_by", "event")
 
     def __init__(
         self,
@@ -84,6 +84,7 @@ class PublishResult:
         self.blocked_by: Middleware | None = blocked_by
         self._subscriptions = subscriptions
         self._exceptions = exceptions or {}
+        self._errors: tuple[Exception, ...] | None = None
 
     @property
     def outcomes(self) -> tuple[HandlerOutcome, ...]:
@@ -95,7 +96,10 @@ class PublishResult:
     @property
     def errors(self) -> tuple[Exception, ...]:
         """Why handlers failed or were cancelled, in their order: see `HandlerOutcome.error`."""
-        return tuple(one.error for one in self.outcomes if one.error is not None)
+        if self._errors is None:
+            errors = (one.error for one in self.outcomes)
+            self._errors = tuple(error for error in errors if error is not None)
+        return self._errors
 
     @property
     def ok(self) -> bool:

@@ -48,7 +48,7 @@ async def test_a_trail_that_was_written_is_whole(tmp_path):
 def test_the_count_is_printed_last(run):
     """Alone on its line; exit 0."""
     result = run(GOOD, GOOD)
-    assert result.stdout.splitlines()[-1] == "2 records"
+    assert result.stdout.splitlines()[-1] == "2"
     assert result.stderr == ""
     assert result.exit_code == 0
 
@@ -84,7 +84,7 @@ def test_a_bad_line_is_named(run, tmp_path, bad, reason):
     found = []
     verify(tmp_path, found.append)
     assert re.search(reason, found[0].reason)
-    assert result.stdout == "2 records\n"
+    assert result.stdout.splitlines()[-1] == "2"
     assert result.exit_code == 1
 
 
@@ -92,7 +92,7 @@ def test_a_torn_last_line_is_reported_as_such(run):
     """Even one that would be JSON: a write may be under way."""
     result = run(GOOD, GOOD[:-1])
     assert ":2: torn" in result.stderr
-    assert result.stdout == "1 records\n"
+    assert result.stdout == "records in 1 file:\n1\n"
     assert result.exit_code == 1
 
 
@@ -109,7 +109,7 @@ def test_further_fields_are_no_fault(run):
 def test_an_empty_directory_holds_no_records(tmp_path):
     """Which is no error."""
     result = CliRunner().invoke(audit, ["verify", str(tmp_path)])
-    assert (result.stdout, result.exit_code) == ("0 records\n", 0)
+    assert (result.stdout, result.exit_code) == ("records in 0 files:\n0\n", 0)
 
 
 def test_a_directory_is_read_in_order_of_name(tmp_path):
@@ -128,7 +128,7 @@ def test_a_single_file_is_read_whatever_its_name(tmp_path):
     """PATH may be a file."""
     (tmp_path / "trail").write_bytes(GOOD)
     result = CliRunner().invoke(audit, ["verify", str(tmp_path / "trail")])
-    assert result.stdout == "1 records\n"
+    assert result.stdout == "records in 1 file:\n1\n"
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])

@@ -201,3 +201,19 @@ def test_while_a_pipe_has_no_writer(busway):
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert (process.returncode, json.loads(out)["read"]) == (130, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_run_begins(busway, number):
+    """While plugins are imported there is nothing to drain: it ends with the signal's code."""
+    busway.handler("slow", "def handle(self, event): ...")
+    module = busway.site / "plugin_slow.py"
+    module.write_text(
+        "import os, time\nos.write(2, b'importing\\n')\ntime.sleep(60)\n" + module.read_text()
+    )
+    process = busway.start("run", "--json")
+    assert process.stderr.readline() == b"importing\n"
+    process.send_signal(number)
+    out, told = process.communicate(timeout=30)
+    assert (process.returncode, out) == (128 + number, b"")
+    assert b"Traceback" not in told

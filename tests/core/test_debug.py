@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from threading import Lock
 
 import pytest
@@ -133,8 +132,8 @@ async def test_a_payload_that_cannot_be_copied_is_passed_over(caplog):
     assert "cannot be copied" in message
 
 
-async def test_a_payload_unequal_to_its_copy_is_passed_over(caplog):
-    """It could only be accused wrongly."""
+async def test_a_value_unequal_to_its_copy_accuses_nobody(caplog):
+    """It could only accuse wrongly."""
 
     class Odd:
         def __eq__(self, other: object) -> bool:
@@ -143,9 +142,7 @@ async def test_a_payload_unequal_to_its_copy_is_passed_over(caplog):
         __hash__ = None
 
     assert (await debug_bus(Changes()).publish(Event("user.login", {"odd": Odd()}))).ok
-    assert [one.levelno for one in caplog.records if one.name == "busway.debug"] == [
-        logging.WARNING
-    ]
+    assert [one for one in caplog.records if one.name == "busway.debug"] == []
 
 
 async def test_the_log_never_holds_a_payload(caplog):

@@ -1219,3 +1219,20 @@ def test_unregistered_types_stay_unknown(plugin, load):
     load(allow=[])
     with pytest.raises(EventError, match=r"order\.shipped"):
         Event("order.shipped")
+
+
+def test_after_reset_handlers_made_in_passing_are_there_again(plugin, load):
+    """What `on_event` made when the module was first imported, which no entry point names."""
+    source = """
+    from busway import hookimpl, on_event
+    @on_event("user.login")
+    def greet(event): ...
+    @hookimpl
+    def busway_diagnose(): return []
+    """
+    plugin("passing", source, "plugins", "")
+    load(bus=None)
+    (first,) = EventBus.get_instance().handlers
+    EventBus.reset()
+    load(bus=None)
+    assert EventBus.get_instance().handlers == (first,)

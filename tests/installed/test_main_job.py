@@ -55,8 +55,7 @@ def test_the_audit_trail_holds_every_event_published(full: Environment, linux_au
     report = _report(full, linux_auth)
     done = full.run("audit", "verify", "audit")
     assert done.returncode == 0, done.stderr
-    last = done.stdout.splitlines()[-1]
-    assert int(last.split()[0].replace(",", "")) == report["published"] + report["nested"] == 1734
+    assert int(done.stdout.splitlines()[-1]) == report["published"] + report["nested"] == 1734
 
 
 def test_without_the_audit_plugin_the_rest_works(full: Environment, linux_auth: Path) -> None:
@@ -74,7 +73,7 @@ def test_without_the_notify_plugin_the_rest_works(full: Environment, linux_auth:
     full.uninstall("busway-notify")
     report = _report(full, linux_auth)
     assert list(report["handlers"]) == [AUDIT]
-    assert full.run("audit", "verify", "audit").stdout.split()[0] == "1734"
+    assert full.run("audit", "verify", "audit").stdout.split()[-1] == "1734"
     assert list(full.plugins()) == ["audit"]
 
 

@@ -106,3 +106,9 @@ def test_is_a_copy(bus):
     told = bus.health()
     counts["sent"] = 4
     assert told == {"mail": {"sent": 3}}
+
+
+def test_health_of_an_async_mock(bus):
+    """Its coroutine is no answer, and leaves no warning behind."""
+    bus.subscribe(AsyncMock(event_types=["user.login"]))
+    assert list(bus.health().values()) == [{}]

@@ -37,7 +37,8 @@ def verify_command(path: Path, as_json: bool) -> None:
         bad = [{"file": str(e.file), "line": e.line, "reason": e.reason} for e in errors]
         click.echo(json.dumps({"records": found.records, "files": found.files, "errors": bad}))
     else:
-        click.echo(f"{found.records} records")
+        click.echo(f"records in {found.files} {'file' if found.files == 1 else 'files'}:")
+        click.echo(found.records)
     raise SystemExit(1 if found.bad else 0)
 
 

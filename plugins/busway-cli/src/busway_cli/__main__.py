@@ -1,5 +1,5 @@
 """`python -m busway_cli` is `busway`."""
 
-from busway_cli._main import main
+from busway_cli._entry import main
 
 main()

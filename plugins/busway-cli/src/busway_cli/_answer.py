@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import sys
@@ -32,14 +33,20 @@ def answer(*renderables: RenderableType) -> None:
     # imported here: --json has no use for it, and it takes longer than all the rest
     from rich.console import Console
 
-    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console.width = _PIPE_WIDTH
-    with console.capture() as capture:
-        for one in renderables:
-            console.print(one)
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    written = io.StringIO()  # not stdout itself: what writes there has to meet its errors
+    console = Console(
+        file=written,
+        force_terminal=terminal,
+        width=None if terminal else _PIPE_WIDTH,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+    for one in renderables:
+        console.print(one)
     # cells are padded; after the last one of a line that is only noise
-    _write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+    _write("".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines()))
 
 
 def answer_json(value: object) -> None:

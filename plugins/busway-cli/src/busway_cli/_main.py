@@ -1,21 +1,21 @@
-"""`main`: run the command line, and turn whatever comes of it into a line and an exit code."""
+"""`run`: run the command line, and turn whatever comes of it into a line and an exit code."""
 
 from __future__ import annotations
 
 import os
 import sys
-from signal import SIGINT
 from typing import NoReturn
 
 import click
 
+from busway_cli._entry import exit_code_of
 from busway_cli._group import busway
 from busway_cli._streams import Refusal, describe, flush, silence, tell
 
-__all__ = ["main"]
+__all__ = ["run"]
 
 
-def main() -> NoReturn:
+def run() -> NoReturn:
     """Run the command `busway` with the arguments of the process, and exit."""
     try:
         code = _run()
@@ -30,8 +30,8 @@ def _run() -> int:
     except click.ClickException as error:
         _tell(error)
         return error.exit_code
-    except click.Abort:  # click's name for KeyboardInterrupt
-        return 128 + SIGINT
+    except click.Abort as error:  # click's name for KeyboardInterrupt
+        return exit_code_of(error.__cause__)
     except OSError as error:
         if sys.stdout is not None:
             silence(sys.stdout)

@@ -31,7 +31,6 @@ class Report:
         handlers: counts by name and status, for nested events too.
         health: what the handlers say of themselves, after they were stopped.
         seconds: from the first line to the last handler stopped.
-        events_per_second: `published` and `nested` by `seconds`.
     """
 
     read: int
@@ -44,7 +43,6 @@ class Report:
     handlers: Mapping[str, Mapping[str, int]]
     health: Mapping[str, Mapping[str, int | str]]
     seconds: float
-    events_per_second: float
 
     @property
     def well(self) -> bool:
@@ -74,7 +72,8 @@ class Report:
             yield ""
             yield table("handler", "says", "", rows=said)
         yield ""
-        yield f"{self.seconds:.2f} s, {self.events_per_second:,.0f} events/s"
+        rate = (self.published + self.nested) / max(self.seconds, 1e-6)
+        yield f"{self.seconds:.2f} s, {rate:,.0f} events/s"
 
     def _outcomes(self) -> Iterator[list[str]]:
         for name, counts in self.handlers.items():

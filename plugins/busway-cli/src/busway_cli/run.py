@@ -108,7 +108,6 @@ def _report(
         handlers={name: one.to_dict() for name, one in outcomes.items()},
         health={**session.refused, **bus.health()},
         seconds=round(session.seconds, 6),
-        events_per_second=round(tally.dispatched / max(session.seconds, 1e-6), 1),
     )
 
 
