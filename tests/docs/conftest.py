@@ -50,7 +50,7 @@ def play(tmp_path: Path) -> Play:
 
 def _clean_environment() -> dict[str, str]:
     """That of a new terminal."""
-    unwanted = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "COLUMNS")
+    unwanted = ("PYTHONPATH", "PYTHONHOME", "PYTHONUNBUFFERED", "VIRTUAL_ENV", "COLUMNS")
     clean = {
         name: value
         for name, value in os.environ.items()
