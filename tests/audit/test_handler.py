@@ -384,3 +384,12 @@ def _open_files():
         except FileNotFoundError:  # the listing's own
             continue
     return open_files
+
+
+async def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch):
+    """In a setting no shell has expanded it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    handler = AuditLogHandler(path="~/trail", buffer_size=1)
+    await handler.handle(Event("user.login"))
+    await handler.stop()
+    assert len(list((tmp_path / "trail").glob("*.jsonl"))) == 1

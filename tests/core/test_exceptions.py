@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 
 import pytest
 
@@ -84,3 +85,21 @@ def test_an_overload_error_carries_the_limit():
     error = busway.BusOverloadedError(7)
     assert error.max_pending == 7
     assert "max_pending" in str(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        busway.PluginSettingsError("wrong", plugin="audit", key="path", source="busway.toml"),
+        busway.PluginLoadError("broken", plugin="audit"),
+        busway.MiddlewareError("raised", middleware=len),
+        busway.EventError("is naive", field="timestamp"),
+        busway.PublishDepthError("user.login", 32),
+        busway.BusOverloadedError(7),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_comes_through_pickle(error):
+    """From a worker process, say: the same text, the same attributes."""
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))

@@ -7,6 +7,7 @@ import dataclasses
 
 import pytest
 
+import busway
 from busway import (
     ANY,
     Event,
@@ -162,3 +163,19 @@ def test_an_outcome_is_frozen():
     outcome = HandlerOutcome(Does(), "ok")
     with pytest.raises(dataclasses.FrozenInstanceError):
         outcome.status = "failed"
+
+
+async def test_errors_are_the_same_each_time():
+    """What wraps a handler's cancellation is made once."""
+
+    class Cancels:
+        event_types = ("user.login",)
+
+        async def handle(self, event):
+            raise asyncio.CancelledError
+
+    bus = busway.EventBus()
+    bus.subscribe(Cancels())
+    result = await bus.publish(busway.Event("user.login"))
+    assert isinstance(result.errors[0], busway.HandlerCancelledError)
+    assert result.errors[0] is result.errors[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import typing
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
@@ -703,3 +704,23 @@ def test_there_need_be_no_order_of_middleware(configure):
     """None is the default."""
     configure("[bus]\n")
     assert Configuration().middleware == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "wanted"),
+    [
+        (3, typing.Annotated[int, "a note"], 3),
+        (["a", 1], tuple[str, int], ("a", 1)),
+        ([1, 2], tuple[int, ...], (1, 2)),
+    ],
+)
+def test_notes_and_tuples_are_understood(value, annotation, wanted):
+    """`Annotated` is what it annotates; a list becomes the tuple that is asked for."""
+    assert wanted == given_value(value, taking(annotation))
+
+
+@pytest.mark.parametrize("value", [["a"], ["a", "b"], "a1"])
+def test_a_tuple_of_another_shape_is_refused(value):
+    """By its length, and by each of its members."""
+    with pytest.raises(PluginSettingsError):
+        given_value(value, taking(tuple[str, int]))

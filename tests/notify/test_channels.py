@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from busway_notify import Channel, Kind, Notification
+from busway import Event
+from busway_notify import Channel, Kind, Notification, NotificationHandler
 from busway_notify.channels import LogChannel, open_channels
 from busway_notify.json_lines import JsonLinesChannel
 
@@ -190,3 +191,11 @@ def test_a_password_in_a_url_is_not_shown():
     with pytest.raises(ValueError, match="'smtp:'") as caught:
         open_channels(["smtp://ops:hunter2@example.org"])
     assert "hunter2" not in str(caught.value)
+
+
+async def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch):
+    """In a setting no shell has expanded it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    handler = NotificationHandler(channels=["jsonl:~/sent.jsonl"])
+    await handler.handle(Event("user.created", {"email": "ada@example.org"}))
+    assert (tmp_path / "sent.jsonl").read_text().count("\n") == 1

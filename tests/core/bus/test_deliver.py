@@ -7,7 +7,7 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 
-from busway import BusClosedError, Event, EventType, HandlerOutcome, SkipHandler
+from busway import BusClosedError, Event, EventBus, EventType, HandlerOutcome, SkipHandler
 
 
 async def test_only_to_that_handler(bus, hear):
@@ -154,3 +154,15 @@ async def test_retry_inside_an_interceptor(bus, hear):
     result = await bus.publish(event)
     retried = [await bus.deliver(event, one.handler) for one in result.outcomes if one.error]
     assert ([one.status for one in retried], calls) == (["ok"], [event, event])
+
+
+async def test_a_class_is_no_handler_to_deliver_to():
+    """It is refused at the call, as by `subscribe`."""
+
+    class Handler:
+        event_types = ("user.login",)
+
+        def handle(self, event): ...
+
+    with pytest.raises(TypeError, match="an instance of"):
+        EventBus().deliver(Event("user.login"), Handler)
