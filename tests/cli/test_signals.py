@@ -109,6 +109,32 @@ def test_the_second_hurries(busway, line):
     assert b"Traceback" not in told
 
 
+def test_while_the_loop_sleeps_undisturbed(busway, line):
+    """Signals that end no sleep of the loop, as those that come just before it, are met too."""
+    busway.handler(
+        "stuck",
+        """
+        async def handle(self, event):
+            import signal, threading
+            def interrupt():
+                sys.stdin.buffer.raw.read(1)  # the main thread sleeps in the loop, or soon will
+                signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+            for _ in range(2):
+                threading.Thread(target=interrupt).start()
+            os.write(2, b"handling\\n")
+            await asyncio.Event().wait()
+        """,
+    )
+    (busway.directory / "events").write_text(line())
+    process = busway.start("run", "events", "--json")
+    wait_for(process, b"handling")
+    send(process, ".")
+    wait_for(process, b"draining")
+    send(process, ".")
+    out, _ = process.communicate(timeout=20)  # drain_timeout is 30 s
+    assert (process.returncode, json.loads(out)["published"]) == (130, 1)
+
+
 def test_while_handlers_never_suspend(busway, line):
     """The signal is met between two events, though the loop does not come round."""
     busway.handler(

@@ -19,10 +19,12 @@ class Interruption:
     """While entered, the first signal asks to stop, the second cancels, the third interrupts.
 
     The third is a `KeyboardInterrupt` wherever the program is: it frees a handler that blocks the
-    loop. Not by `loop.add_signal_handler`, which acts when the loop comes round: handlers that
-    never suspend would hold up all three.
+    loop. So it is Python that calls `_on_signal`, between any two steps of the program;
+    `loop.add_signal_handler` would call it when the loop comes round, and handlers that never
+    suspend would hold up all three. The loop's part is to wake: a signal that comes just before
+    it sleeps, or to another thread, is met by Python only when something ends that sleep.
 
-    To be made in the task that the second one cancels.
+    To be made in the task that the second one cancels, and entered in its loop.
 
     Args:
         ask: called by the first one at once, between any two steps of the program.
@@ -46,6 +48,7 @@ class Interruption:
     def __enter__(self) -> Self:
         self._before = {number: signal.getsignal(number) for number in _SIGNALS}
         for number in _SIGNALS:
+            self.task.get_loop().add_signal_handler(number, _wake)
             signal.signal(number, self._on_signal)
         return self
 
@@ -56,6 +59,7 @@ class Interruption:
         trace: TracebackType | None,
     ) -> None:
         for number, handler in self._before.items():
+            self.task.get_loop().remove_signal_handler(number)
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
@@ -69,3 +73,7 @@ class Interruption:
             loop.call_soon_threadsafe(self.task.cancel)
         else:
             raise KeyboardInterrupt
+
+
+def _wake() -> None:
+    """Called when a signal has ended the loop's sleep, which is all that it is to do."""
