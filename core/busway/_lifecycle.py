@@ -56,11 +56,11 @@ class Lifecycle:
             if id(handler) in self._started:
                 continue
             self._started[id(handler)] = handler
-            error: BaseException | None = asyncio.CancelledError()
+            task, error = _begin(handler, "start", bus), None
             try:
-                error = await _within(self._start_timeout, handler, "start", bus)
-            finally:
-                if error is not None:
+                error = await _within(self._start_timeout, task)
+            finally:  # cancelled or not: if it has started, it will be stopped
+                if error is not None or not _ended_well(task):
                     del self._started[id(handler)]
             if error is None:
                 self._refused.pop(id(handler), None)
@@ -75,7 +75,9 @@ class Lifecycle:
             while self._started:
                 _, handler = self._started.popitem()
                 try:
-                    error = await _within(self._stop_timeout, handler, "stop")
+                    error = await _within(
+                        self._stop_timeout, _begin(handler, "stop"), keeps_its_time=True
+                    )
                 except asyncio.CancelledError as reason:
                     cancelled = reason
                     continue
@@ -108,31 +110,12 @@ class Lifecycle:
         )
 
 
-async def _within(
-    seconds: float, handler: Handler, method: str, *arguments: object
-) -> BaseException | None:
-    """Call a handler's optional method in a task of its own, and tell how it failed.
+def _begin(handler: Handler, method: str, *arguments: object) -> asyncio.Task[None]:
+    """Call a handler's optional method, in a task of its own.
 
-    A task, so that one that suppresses its cancellation cannot hold up the others; it is waited
-    for while the caller is cancelled.
+    A task, so that one that suppresses its cancellation cannot hold up the others.
     """
-    task = asyncio.create_task(_call(handler, method, *arguments), name=f"busway {method}")
-    try:
-        await asyncio.wait({task}, timeout=seconds)
-    except asyncio.CancelledError:
-        if method == "stop":  # it flushes: it keeps its time
-            await asyncio.wait({task}, timeout=seconds)
-        await _give_up(task)
-        raise
-    if not task.done():
-        await _give_up(task)
-        return TimeoutError(f"{method}() took longer than {seconds:g} s")
-    return asyncio.CancelledError() if task.cancelled() else task.exception()
-
-
-async def _give_up(task: asyncio.Task[None]) -> None:
-    if task.cancel():
-        await asyncio.wait({task}, timeout=_GRACE)
+    return asyncio.create_task(_call(handler, method, *arguments), name=f"busway {method}")
 
 
 async def _call(handler: Handler, method: str, *arguments: object) -> None:
@@ -141,3 +124,47 @@ async def _call(handler: Handler, method: str, *arguments: object) -> None:
         result: object = function(*arguments)
         if inspect.isawaitable(result):
             await result
+
+
+async def _within(
+    seconds: float, task: asyncio.Task[None], *, keeps_its_time: bool = False
+) -> BaseException | None:
+    """Wait for a task, and tell how it failed; it is waited for while the caller is cancelled.
+
+    Args:
+        seconds: after which it is cancelled.
+        task: what to wait for.
+        keeps_its_time: whether it gets them though the caller is cancelled, once or more often:
+            it flushes, say.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    cancelled: asyncio.CancelledError | None = None
+    try:
+        while True:
+            try:
+                await asyncio.wait({task}, timeout=max(0.0, deadline - loop.time()))
+            except asyncio.CancelledError as error:
+                cancelled = error
+            stays = cancelled is None or keeps_its_time
+            if task.done() or not stays or loop.time() >= deadline:
+                break
+        is_late = not task.done()
+        if is_late:
+            await _give_up(task)
+        if cancelled is not None:
+            raise cancelled
+    finally:
+        cancelled = None  # it holds this frame by its traceback
+    if is_late:
+        return TimeoutError(f"{task.get_name()} took longer than {seconds:g} s")
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+
+async def _give_up(task: asyncio.Task[None]) -> None:
+    if task.cancel():
+        await asyncio.wait({task}, timeout=_GRACE)
+
+
+def _ended_well(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
