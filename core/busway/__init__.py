@@ -5,6 +5,7 @@
 """
 
 import logging as _logging
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from busway.bus import EventBus
 from busway.decorators import on_event
@@ -27,8 +28,10 @@ from busway.exceptions import (
 from busway.handlers import ANY, EventHandler
 from busway.hookspecs import hookimpl
 from busway.middleware import Interceptor, Middleware
-from busway.plugins import PluginReport, load_plugins
 from busway.results import HandlerOutcome, PublishResult
+
+if _TYPE_CHECKING:
+    from busway.plugins import PluginReport, load_plugins
 
 __all__ = [
     "ANY",
@@ -61,3 +64,13 @@ __all__ = [
 ]
 
 _logging.getLogger("busway").addHandler(_logging.NullHandler())
+
+
+def __getattr__(name: str) -> object:
+    """Import what loads plugins when it is first asked for: it is half of all that there is."""
+    if name not in ("PluginReport", "load_plugins"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from busway import plugins  # the point of this function
+
+    globals().update(PluginReport=plugins.PluginReport, load_plugins=plugins.load_plugins)
+    return globals()[name]

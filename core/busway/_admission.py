@@ -7,14 +7,13 @@ import enum
 from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Final
-from weakref import ref
 
 from busway._publication import CURRENT, Publication
 from busway.events import Event
 from busway.exceptions import BusClosedError, BusOverloadedError, PublishDepthError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Iterable
 
 __all__ = ["Admission", "Doors"]
 
@@ -31,21 +30,24 @@ class Doors(enum.Enum):
     CLOSED = enum.auto()
 
 
+_OPEN: Final = Doors.OPEN
+
+
 class Admission:
     """Counts publications in and out, on whatever loop and thread.
 
     Attributes:
         doors: who is let in.
+        live: the publications that were let in and have not ended, in order.
         expired: whether the drain's time is up: what still runs is being cancelled.
     """
 
-    def __init__(self, owner: object, *, max_depth: int, max_pending: int) -> None:
+    def __init__(self, *, max_depth: int, max_pending: int) -> None:
         self.doors = Doors.OPEN
+        self.live: dict[Publication, None] = {}
         self.expired = False
-        self._owner = owner
         self._max_depth = max_depth
         self._max_pending = max_pending
-        self._live: dict[Publication, None] = {}
         self._pending: set[Publication] = set()
         self._lock = Lock()
         self._idlers: list[asyncio.Future[None]] = []
@@ -66,55 +68,67 @@ class Admission:
         if not isinstance(event, Event):
             raise TypeError(f"publish an Event, not {type(event).__name__}")
         cause = CURRENT.get()
-        self._check_doors(event, cause)
-        publication = Publication(self._owner, event, cause)
+        if self.doors is not _OPEN:
+            self._check_doors(event, cause)
+        publication = Publication(self, event)
+        if cause is not None:
+            publication.descend(cause)
         if detached:
             self._count_pending(publication)
         elif publication.parent is not None:
             publication.depth = publication.parent.depth + 1
             if publication.depth > self._max_depth:
                 raise PublishDepthError(event.type, self._max_depth)
-        self._live[publication] = None
-        try:  # again: whoever closes the doors on another thread sees this one, or it sees them
-            self._check_doors(event, cause)
-        except BusClosedError:
-            self.end(publication)
-            raise
+        self.live[publication] = None
+        if self.doors is not _OPEN:  # whoever closes them on another thread sees this one, or
+            self.check_again(publication, cause)  # it sees them closed
         return publication
 
-    def expect(
-        self, publications: Sequence[Publication], coroutine: Coroutine[object, None, object]
-    ) -> None:
-        """Tell what will publish them; if it is dropped before it begins, they are let go."""
+    def admit_many(self, events: Iterable[Event]) -> list[Publication]:
+        """As `admit`, of several: all of them, or none."""
+        wanted = tuple(events)
+        if self.doors is _OPEN and CURRENT.get() is None and {*map(type, wanted)} == {Event}:
+            admitted = [Publication(self, event) for event in wanted]
+            self.live.update(dict.fromkeys(admitted))
+            if self.doors is _OPEN:
+                return admitted
+            self.end_many(admitted)  # type: ignore[unreachable]  # another thread has closed them
+        admitted = []
+        try:
+            for event in wanted:
+                admitted.append(self.admit(event))
+        except BaseException:
+            self.end_many(admitted)
+            raise
+        return admitted
 
-        def drop(_: object) -> None:
-            for one in publications:
-                self.end(one)
-
-        waiting = ref(coroutine, drop)
+    def end_many(self, publications: Iterable[Publication]) -> None:
+        """As `end`, of several."""
+        live = self.live
         for one in publications:
-            one.coroutine = waiting
-
-    def begin(self, publications: Sequence[Publication]) -> None:
-        """Their publishing begins.
-
-        Raises:
-            BusClosedError: if the bus has closed in the meantime.
-        """
-        for one in publications:
-            one.coroutine = None
-            if one.revoked:
-                raise BusClosedError(f"the bus closed before {one.event.type} was published")
+            one.live = False
+            one.lanes = None
+            if one.parent is not None:
+                one.parent = one.parent.nearest_live()
+            live.pop(one, None)
+        self._pending.difference_update(publications)
+        if self._idlers and not live:
+            self._wake_idlers()
 
     def end(self, publication: Publication) -> None:
-        """A publication has ended, or was given up."""
-        publication.end()
-        self._live.pop(publication, None)
-        self._pending.discard(publication)
-        if self._idlers and not self._live:
-            for idler in tuple(self._idlers):
-                with suppress(RuntimeError):  # its loop is closed
-                    idler.get_loop().call_soon_threadsafe(_wake, idler)
+        """A publication has ended, or was given up.
+
+        What it published lives on as a child of its nearest live ancestor.
+        """
+        publication.live = False
+        publication.lanes = None  # they lead back to it
+        if publication.parent is not None:
+            publication.parent = publication.parent.nearest_live()
+        self.live.pop(publication, None)
+        if self._pending:
+            self._pending.discard(publication)
+        if self._idlers and not self.live:
+            self._wake_idlers()
 
     def is_inside(self) -> bool:
         """Whether the caller is, or was started by, a handler of a live publication."""
@@ -122,10 +136,10 @@ class Admission:
 
     def undelivered(self) -> list[Event]:
         """The events that are still on their way, in the order they were admitted."""
-        for one in tuple(self._live):
+        for one in tuple(self.live):
             if one.never_began():
                 self.end(one)
-        return [one.event for one in tuple(self._live)]
+        return [one.event for one in tuple(self.live)]
 
     async def idle(self, timeout: float) -> list[Event]:  # noqa: ASYNC109 - returns, not raises
         """Wait until nothing is on its way.
@@ -142,12 +156,12 @@ class Admission:
             remaining = deadline - loop.time()
             if remaining <= 0:
                 return left
-            if any(one.coroutine is not None for one in tuple(self._live)):
+            if any(one.coroutine is not None for one in tuple(self.live)):
                 remaining = min(remaining, _LOOK_AGAIN)
             idler: asyncio.Future[None] = loop.create_future()
             self._idlers.append(idler)
             try:
-                if self._live:  # it may have become empty on another thread meanwhile
+                if self.live:  # it may have become empty on another thread meanwhile
                     await asyncio.wait({idler}, timeout=remaining)
             finally:
                 self._idlers.remove(idler)
@@ -156,9 +170,8 @@ class Admission:
     def expire(self) -> None:
         """Cancel what still runs, and revoke what has not begun."""
         self.expired = True
-        for one in tuple(self._live):
-            if one.coroutine is not None:
-                one.revoked = True
+        for one in tuple(self.live):
+            if one.coroutine is not None:  # it will raise when it begins
                 self.end(one)
             elif one.lanes is not None:
                 try:
@@ -171,6 +184,13 @@ class Admission:
         self.doors = Doors.OPEN
         self.expired = False
 
+    def check_again(self, publication: Publication, cause: Publication | None) -> None:
+        try:
+            self._check_doors(publication.event, cause)
+        except BusClosedError:
+            self.end(publication)
+            raise
+
     def _check_doors(self, event: Event, cause: Publication | None) -> None:
         if self.doors is Doors.OPEN or (self.doors is Doors.CLOSING and self._is_ours(cause)):
             return
@@ -178,7 +198,12 @@ class Admission:
         raise BusClosedError(f"the bus is {state}: {event.type} was not published")
 
     def _is_ours(self, current: Publication | None) -> bool:
-        return current is not None and any(one.owner is self._owner for one in current.live_line())
+        return current is not None and any(one.admission is self for one in current.live_line())
+
+    def _wake_idlers(self) -> None:
+        for idler in tuple(self._idlers):
+            with suppress(RuntimeError):  # its loop is closed
+                idler.get_loop().call_soon_threadsafe(_wake, idler)
 
     def _count_pending(self, publication: Publication) -> None:
         if len(self._pending) >= self._max_pending:

@@ -7,24 +7,26 @@ import logging
 from contextvars import copy_context
 from typing import TYPE_CHECKING, ParamSpec, Protocol
 
-from busway._dispatch import Lanes
+from busway._dispatch import dispatch, dispatch_many
 from busway._eager import start_eagerly
 from busway._names import text_of
 from busway._publication import CURRENT
 from busway.events import Event, EventType
-from busway.handlers import handler_name
+from busway.handlers import UNHEARD, handler_name
 from busway.middleware import pass_through
-from busway.results import HandlerOutcome, PublishResult
+from busway.results import BlockedResult, PublishResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from busway._admission import Admission
+    from busway._dispatch import Lanes
     from busway._publication import Publication
     from busway._registry import Registry
     from busway.bus import EventBus
     from busway.handlers import Handler
     from busway.middleware import Middleware
+    from busway.results import HandlerOutcome
 
 __all__ = ["BusObserver", "Delivery"]
 
@@ -57,6 +59,7 @@ class Delivery:
         self.observer: BusObserver | None = None
         self._bus = bus
         self._registry = registry
+        self._snapshots = registry.snapshots
         self._admission = admission
         self._report_failures = report_failures
         self._reports: set[asyncio.Task[None]] = set()
@@ -66,60 +69,83 @@ class Delivery:
         # As `publish` of one; each call between here and a handler is one less that publishes
         # can be nested before Python's limit on recursion.
         try:
-            self._admission.begin((publication,))
-            stopped_by = self._pass_middleware(publication)
-            if stopped_by is not None:
-                return PublishResult(None, blocked_by=stopped_by)
-            publication.subscriptions = self._registry.snapshot(publication.event.type)
-            lanes = Lanes((publication,))
-            lanes.start()
-            await self._settle(lanes, (publication,))
-            return PublishResult(
-                publication.event, publication.subscriptions, publication.exceptions
-            )
+            publication.begin()
+            if self.middleware:
+                event, stopped_by = pass_through(self.middleware, publication.event)
+                if stopped_by is not None:
+                    return BlockedResult(stopped_by)
+                publication.event = event
+            type_ = publication.event.type
+            snapshot = self._snapshots.get(type_) or self._registry.snapshot(type_)
+            publication.snapshot = snapshot
+            if snapshot is UNHEARD:
+                self._tell_unheard(publication.event)
+                return publication
+            lanes = dispatch(publication)
+            if lanes is not None:
+                await self._settle(lanes, (publication,))
+            return publication
         finally:
             self._admission.end(publication)
+
+    async def publish_unheard(self, event: Event) -> PublishResult:
+        """As `publish_one`, of an event that nobody wanted when it was published.
+
+        It is admitted when this begins, and only if somebody wants it by now: otherwise nothing
+        happens that a draining or closing bus would have to know of.
+        """
+        if self.middleware or self._snapshots.get(event.type) is not UNHEARD:
+            return await self.publish_one(self._admission.admit(event))
+        if self.observer is not None:
+            self._tell_unheard(event)
+        return PublishResult(event)
 
     async def publish(self, publications: Sequence[Publication]) -> list[PublishResult]:
         """All through the middleware, then those that passed to their handlers, concurrently."""
         try:
-            self._admission.begin(publications)
-            stopped_by = [self._pass_middleware(one) for one in publications]
-            told = list(zip(publications, stopped_by, strict=True))
-            dispatched = [one for one, by in told if by is None]
-            for one in dispatched:
-                one.subscriptions = self._registry.snapshot(one.event.type)
-            lanes = Lanes(dispatched)
-            lanes.start()
-            await self._settle(lanes, dispatched)
-            return [
-                PublishResult(one.event, one.subscriptions, one.exceptions)
-                if by is None
-                else PublishResult(None, blocked_by=by)
-                for one, by in told
-            ]
-        finally:
             for one in publications:
-                self._admission.end(one)
+                if one.live:
+                    one.coroutine = None
+                else:
+                    one.begin()  # it raises
+            results: list[PublishResult] = list(publications)
+            passed = publications
+            if self.middleware:
+                passed = []
+                for place, one in enumerate(publications):
+                    event, stopped_by = pass_through(self.middleware, one.event)
+                    if stopped_by is not None:
+                        results[place] = BlockedResult(stopped_by)
+                    else:
+                        one.event = event
+                        passed.append(one)
+            for one in passed:
+                type_ = one.event.type
+                one.snapshot = self._snapshots.get(type_) or self._registry.snapshot(type_)
+                if one.snapshot is UNHEARD:
+                    self._tell_unheard(one.event)
+            heard = [one for one in passed if one.snapshot is not UNHEARD]
+            if heard:
+                await self._settle(dispatch_many(heard), heard)
+            return results
+        finally:
+            self._admission.end_many(publications)
 
     async def deliver(self, publication: Publication) -> HandlerOutcome:
         """To the one subscription that the publication brings, past the middleware."""
         try:
-            self._admission.begin((publication,))
-            lanes = Lanes((publication,))
-            lanes.start()
-            await self._settle(lanes, (publication,))
+            publication.begin()
+            lanes = dispatch(publication)
+            if lanes is not None:
+                await self._settle(lanes, (publication,))
         finally:
             self._admission.end(publication)
-        (subscription,) = publication.subscriptions
-        return HandlerOutcome.of(subscription.handler, publication.exceptions.get(subscription))
+        (outcome,) = publication.outcomes
+        return outcome
 
-    def _pass_middleware(self, publication: Publication) -> Middleware | None:
-        event, stopped_by = pass_through(self.middleware, publication.event)
-        if event is not None:
-            publication.event = event
-            publication.reporting |= event.type is EventType.ERROR_OCCURRED
-        return stopped_by
+    def _tell_unheard(self, event: Event) -> None:
+        if self.observer is not None:
+            _guarded(self.observer.event_unhandled, event)
 
     async def _settle(self, lanes: Lanes, publications: Sequence[Publication]) -> None:
         """Wait for what has suspended, and tell of failures, however the waiting ends."""
@@ -129,17 +155,13 @@ class Delivery:
             await lanes.wait()
         finally:
             for one in publications:
-                if one.exceptions:
+                if one.exceptions is not None:
                     self._tell_failures(one, lanes)
-                elif not one.subscriptions and self.observer is not None:
-                    _guarded(self.observer.event_unhandled, one.event)
 
     def _tell_failures(self, publication: Publication, lanes: Lanes) -> None:
-        for subscription in publication.subscriptions:
-            handler = subscription.handler
-            outcome = HandlerOutcome.of(handler, publication.exceptions.get(subscription))
-            error = outcome.error
-            if error is None or (publication, subscription) in lanes.stopped:
+        for call, outcome in zip(publication.snapshot.calls, publication.outcomes, strict=True):
+            handler, error = outcome.handler, outcome.error
+            if error is None or (publication, id(call)) in (lanes.stopped or ()):
                 continue  # well, or it ended as it was told to
             event = publication.event
             _log.error(
@@ -153,7 +175,7 @@ class Delivery:
             )
             if self.observer is not None:
                 _guarded(self.observer.handler_failed, event, handler, error)
-            if self._report_failures and not publication.reporting:
+            if self._report_failures and not publication.reports:
                 self._start_report(publication, handler, error)
 
     def _start_report(self, publication: Publication, handler: Handler, error: Exception) -> None:
@@ -175,8 +197,9 @@ class Delivery:
         context = copy_context()
         context.run(CURRENT.set, publication)
         task = start_eagerly(self._publish_report(report), asyncio.get_running_loop(), context)
-        self._reports.add(task)
-        task.add_done_callback(self._reports.discard)
+        if task is not None:
+            self._reports.add(task)
+            task.add_done_callback(self._reports.discard)
 
     async def _publish_report(self, report: Event) -> None:
         try:

@@ -9,29 +9,38 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Coroutine
-from contextvars import Context
-from typing import TYPE_CHECKING
-from weakref import ref
+import types
+from contextvars import Context, ContextVar
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Coroutine, Generator
 
 __all__ = ["EagerTask", "start_eagerly"]
 
 
 class EagerTask(asyncio.Task[None]):
-    """A task that remembers that it was asked to cancel, whatever became of the request.
+    """A task that lets what runs in it see that it was asked to cancel, whatever became of that.
 
-    A lane looks at `cut` after each handler: that is cheaper than `cancelling()`.
+    Attributes:
+        seen: a context that nobody runs in: when the task is asked to cancel, a variable is set in
+            it. What runs in the task compares its own with it after each step: so it notices both
+            a trace left in its own and the request, and by a comparison that costs less than
+            `cancelling()`.
     """
 
-    cut = False
+    __slots__ = ("seen",)
+    seen: Context | None
 
     def cancel(self, msg: str | None = None) -> bool:
         """Request cancellation, as `asyncio.Task.cancel`."""
-        self.cut = True
+        seen = getattr(self, "seen", None)  # what runs in it may not look
+        if seen is not None:
+            seen.run(_CUT.set, object())
         return super().cancel(msg)
+
+
+_CUT: Final[ContextVar[object]] = ContextVar("busway_cut")
 
 
 if sys.version_info >= (3, 12):
@@ -40,7 +49,7 @@ if sys.version_info >= (3, 12):
         coroutine: Coroutine[object, None, None],
         loop: asyncio.AbstractEventLoop,
         context: Context,
-    ) -> EagerTask:
+    ) -> EagerTask | None:
         """Run a coroutine in a task of its own, in `context`, until it ends or suspends.
 
         Args:
@@ -49,9 +58,10 @@ if sys.version_info >= (3, 12):
             context: entered for every step of the task.
 
         Returns:
-            The task: done, or waiting.
+            The task, if it waits.
         """
-        return EagerTask(coroutine, loop=loop, context=context, eager_start=True)
+        task = EagerTask(coroutine, loop=loop, context=context, eager_start=True)
+        return None if task.done() else task
 
 else:
 
@@ -59,12 +69,12 @@ else:
         coroutine: Coroutine[object, None, None],
         loop: asyncio.AbstractEventLoop,
         context: Context,
-    ) -> EagerTask:
+    ) -> EagerTask | None:
         """Run a coroutine in a task of its own, in `context`, until it ends or suspends.
 
-        The first step is run here, under the name of a task that holds a carrier of the coroutine;
-        the future that it yields is handed over when the loop comes round to the task. The task
-        of a coroutine that ended at once is idle until then, and serves the next one.
+        The first step is run here, under the name of a task that has not begun. If the coroutine
+        suspends, the task carries it on when the loop comes round to it; if it has ended, the task
+        is idle until then, and serves the next one.
 
         Args:
             coroutine: it must let no exception out.
@@ -72,105 +82,147 @@ else:
             context: entered for every step of the task.
 
         Returns:
-            The task: waiting, or idle and not counted among `asyncio.all_tasks()`.
+            The task, if it waits.
         """
         task = _idle.take(loop)
-        carrier = task.carrier
+        task.carried = coroutine
         outer = asyncio.current_task(loop)
         if outer is not None:
-            asyncio.tasks._leave_task(loop, outer)  # noqa: SLF001 - documented
-        asyncio.tasks._enter_task(loop, task)  # noqa: SLF001 - documented
+            _leave_task(loop, outer)
+        _enter_task(loop, task)
         try:
-            carrier.begin(coroutine, context)
+            awaited = context.run(coroutine.send, None)
+        except StopIteration:
+            _idle.give(task)
+            return None
         finally:
-            asyncio.tasks._leave_task(loop, task)  # noqa: SLF001 - documented
+            _leave_task(loop, task)
             if outer is not None:
-                asyncio.tasks._enter_task(loop, outer)  # noqa: SLF001 - documented
-        if carrier.is_idle:
-            _idle.put(task)
+                _enter_task(loop, outer)
+        task.carry_on(context, awaited)
         return task
 
-    class _CarrierTask(EagerTask):
-        """A task that can serve several coroutines, one after another, until its first step."""
+    _enter_task = asyncio.tasks._enter_task  # noqa: SLF001 - documented
+    _leave_task = asyncio.tasks._leave_task  # noqa: SLF001 - documented
+
+    class _Carrier(EagerTask):
+        """A task that carries on a coroutine whose first step was taken before its own.
+
+        Attributes:
+            carried: the coroutine; None while it is idle: then it is done, as far as others see.
+            spent: whether it was asked to cancel, so that it serves no other.
+        """
+
+        __slots__ = ("_awaited", "_context", "_future", "carried", "spent")
 
         def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-            self.carrier = _Carrier()
-            super().__init__(self.carrier, loop=loop, context=Context())
+            self.carried: Coroutine[object, None, None] | None = None
+            self.spent = False
+            self._context: Context | None = None
+            steps = self._steps()
+            steps.send(None)  # begun, it hears of a cancellation that comes before its task's step
+            super().__init__(
+                cast("Coroutine[object, None, None]", steps), loop=loop, context=Context()
+            )
+            self._log_destroy_pending = False
 
-    class _Idle(threading.local):
-        """The idle tasks of this thread. Their loop holds them until it comes round to them."""
+        def carry_on(self, context: Context, awaited: object) -> None:
+            """The coroutine has suspended.
 
-        def __init__(self) -> None:
-            self._tasks: list[ref[_CarrierTask]] = []
-
-        def take(self, loop: asyncio.AbstractEventLoop) -> _CarrierTask:
-            while self._tasks:
-                task = self._tasks.pop()()
-                if task is not None and task.get_loop() is loop and not (task.cut or task.done()):
-                    asyncio.tasks._register_task(task)  # noqa: SLF001 - documented
-                    return task
-            return _CarrierTask(loop)
-
-        def put(self, task: _CarrierTask) -> None:
-            asyncio.tasks._unregister_task(task)  # noqa: SLF001 - documented
-            self._tasks.append(ref(task))
-
-    class _Carrier(Coroutine[object, None, None]):
-        """A coroutine whose first step may already have been taken when its task begins."""
-
-        def __init__(self) -> None:
-            self._coroutine: Coroutine[object, None, None] | None = None
+            Args:
+                context: entered for every step of it.
+                awaited: what it has yielded to the loop.
+            """
+            self._context, self._awaited = context, awaited
             self._future: asyncio.Future[object] | None = None
-            self._handed_over = False
-
-        @property
-        def is_idle(self) -> bool:
-            return self._coroutine is None
-
-        def begin(self, coroutine: Coroutine[object, None, None], context: Context) -> None:
-            """Take the first step."""
-            self._coroutine, self._context = coroutine, context
-            try:
-                yielded = context.run(coroutine.send, None)
-            except StopIteration:
-                self._coroutine = None
-                return
-            if asyncio.isfuture(yielded):
+            self._log_destroy_pending = True
+            if awaited is not None and getattr(awaited, "_asyncio_future_blocking", False):
                 # A future tells by this flag that it is being awaited, and the awaiter's task
                 # takes it down at once: others may await the same future before ours does.
-                self._future = yielded
+                self._future = cast("asyncio.Future[object]", awaited)
                 self._future._asyncio_future_blocking = False  # noqa: SLF001 - its protocol
 
-        def send(self, value: None, /) -> object:
-            if self._coroutine is None:
-                raise StopIteration
-            if self._handed_over:
-                return self._context.run(self._coroutine.send, value)
-            return self._hand_over()
+        def cancel(self, msg: str | None = None) -> bool:
+            """Request cancellation, as `asyncio.Task.cancel`."""
+            self.spent = True
+            return super().cancel(msg)
 
-        def throw(self, error: BaseException, /, *_: object) -> object:  # type: ignore[override]
-            if self._coroutine is None:
-                raise StopIteration
-            # Cancelled before the loop came round to it: what it waits for is cancelled instead,
-            # as Task.cancel() would have done, and the task waits to see that happen.
-            future = None if self._handed_over else self._future
-            if future is not None and future.cancel(*error.args):
-                return self._hand_over()
-            self._handed_over, self._future = True, None
-            return self._context.run(self._coroutine.throw, error)
+        def done(self) -> bool:
+            """Whether it has ended, as `asyncio.Task.done`, or is idle."""
+            return self.carried is None or super().done()
 
-        def _hand_over(self) -> object:
-            self._handed_over = True
-            future, self._future = self._future, None
-            if future is not None:
-                future._asyncio_future_blocking = True  # noqa: SLF001 - its protocol
-            return future
+        def get_coro(self) -> Coroutine[Any, Any, None]:  # type: ignore[explicit-any]  # asyncio's
+            """What it runs, as `asyncio.Task.get_coro`."""
+            return self.carried or cast("Coroutine[object, None, None]", super().get_coro())
 
-        def close(self) -> None:
-            if self._coroutine is not None:
-                self._context.run(self._coroutine.close)
+        @types.coroutine
+        def _steps(self) -> Generator[object, None, None]:
+            error: BaseException | None = None
+            try:
+                yield None  # until the loop comes round to the task
+            except BaseException as cancelled:  # noqa: BLE001 - it goes where it is meant to
+                error = cancelled
+            if self.carried is not None and self._context is not None:  # else it is idle
+                error = self._take_up(error)
+                yield from _drive(self.carried, self._context, self._awaited, error)
 
-        def __await__(self) -> Generator[object, None, None]:
-            raise NotImplementedError  # a task drives it by send and throw
+        def _take_up(self, error: BaseException | None) -> BaseException | None:
+            """Await the future that the first step awaits; what is still to be thrown in.
+
+            If the task was cancelled already, what it waits for is cancelled instead, as
+            `asyncio.Task.cancel` would have done, and the task waits to see that happen.
+            """
+            if self._future is not None:
+                if error is not None and self._future.cancel(*error.args):
+                    error = None
+                self._future._asyncio_future_blocking = error is None  # noqa: SLF001 - its protocol
+            return error
+
+    def _drive(
+        coroutine: Coroutine[object, None, None],
+        context: Context,
+        awaited: object,
+        error: BaseException | None,
+    ) -> Generator[object, None, None]:
+        """Go on with a coroutine that awaits something, or throw an error in, until it ends."""
+        while True:
+            if error is None:
+                try:
+                    yield awaited
+                except GeneratorExit:  # it is thrown away; the coroutine may be gone already
+                    context.run(coroutine.close)
+                    raise
+                except BaseException as thrown:  # noqa: BLE001 - it goes where it is meant to
+                    error = thrown
+            try:
+                if error is None:
+                    awaited = context.run(coroutine.send, None)
+                else:
+                    awaited = context.run(coroutine.throw, error)
+            except StopIteration:
+                return
+            finally:
+                error = None  # it holds this frame by its traceback
+
+    class _Idle(threading.local):
+        """The idle tasks of this thread, on the loop that ran last."""
+
+        def __init__(self) -> None:
+            self._loop: asyncio.AbstractEventLoop | None = None
+            self._tasks: list[_Carrier] = []
+
+        def take(self, loop: asyncio.AbstractEventLoop) -> _Carrier:
+            if self._loop is not loop:  # those of a loop that has ended are of no use
+                self._loop, self._tasks = loop, []
+            while self._tasks:
+                task = self._tasks.pop()
+                if not (task.spent or asyncio.Task.done(task)):
+                    return task
+            return _Carrier(loop)
+
+        def give(self, task: _Carrier) -> None:
+            task.seen = None  # it leads to what was published
+            task.carried = None
+            self._tasks.append(task)
 
     _idle = _Idle()

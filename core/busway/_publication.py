@@ -6,65 +6,71 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
 from busway.events import EventType
+from busway.exceptions import BusClosedError
+from busway.handlers import UNHEARD
+from busway.results import PublishResult
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator, Sequence
-    from weakref import ref
+    from collections.abc import Callable, Coroutine, Iterator
 
+    from busway._admission import Admission
     from busway._dispatch import Lanes
     from busway.events import Event
-    from busway.handlers import Subscription
+    from busway.handlers import Snapshot
 
 __all__ = ["CURRENT", "Publication"]
 
 
-class Publication:
-    """One event on its way.
+class Publication(PublishResult):
+    """One event on its way, and the result that its publisher gets: one object for both.
 
     Attributes:
-        owner: the bus.
         event: the event; as the middleware left it, once it has.
+        admission: what let it in, and counts it.
+        live: whether it was admitted and has not ended.
+        coroutine: what is to publish it, until that begins; a weak reference.
+        lanes: what waits for its handlers; None if all of them have ended without suspending.
         parent: the publication whose handler published this one, or its nearest live ancestor.
         depth: how many awaited publishes enclose it.
-        live: whether it was admitted and has not ended.
-        reporting: whether it reports a failure, or descends from such a report.
-        subscriptions: the handlers it was dispatched to.
-        exceptions: what they raised.
-        lanes: what runs them, while it does.
-        coroutine: what is to publish it, until that begins; a weak reference.
-        revoked: whether its bus closed before it began.
+        reporting: whether it descends from the report of a failure.
     """
 
     __slots__ = (
+        "admission",
         "coroutine",
         "depth",
-        "event",
         "exceptions",
         "lanes",
         "live",
-        "owner",
         "parent",
         "reporting",
-        "revoked",
-        "subscriptions",
+        "snapshot",
     )
 
-    def __init__(self, owner: object, event: Event, cause: Publication | None) -> None:
-        self.owner = owner
+    event: Event
+
+    def __init__(self, admission: Admission, event: Event) -> None:
         self.event = event
-        self.depth = 0
+        self.snapshot: Snapshot = UNHEARD
+        self.exceptions: dict[int, BaseException] | None = None
+        self.admission = admission
         self.live = True
-        self.revoked = False
-        self.subscriptions: Sequence[Subscription] = ()
-        self.exceptions: dict[Subscription, BaseException] = {}
+        self.coroutine: Callable[[], Coroutine[object, None, object] | None] | None = None
         self.lanes: Lanes | None = None
-        self.coroutine: ref[Coroutine[object, None, object]] | None = None
-        self.reporting: bool = event.type is EventType.ERROR_OCCURRED
         self.parent: Publication | None = None
-        if cause is not None:
-            self.parent = cause.nearest_live()
-            self.reporting = self.reporting or cause.reporting
-            self.event = cause.inherit(event)
+        self.depth = 0
+        self.reporting = False
+
+    def descend(self, cause: Publication) -> None:
+        """Become what a handler of another publication has published."""
+        self.parent = cause.nearest_live()
+        self.reporting = cause.reports
+        self.event = cause.inherit(self.event)
+
+    @property
+    def reports(self) -> bool:
+        """Whether it reports a failure, or descends from such a report: none is reported of it."""
+        return self.reporting or self.event.type is EventType.ERROR_OCCURRED
 
     def nearest_live(self) -> Publication | None:
         """Itself, or the nearest ancestor that has not ended."""
@@ -96,12 +102,19 @@ class Publication:
             causation_id=self.event.id if causation_id is None else causation_id,
         )
 
-    def end(self) -> None:
-        """It has ended: what it published lives on as a child of its nearest live ancestor."""
-        self.live = False
-        self.lanes = None
-        if self.parent is not None:
-            self.parent = self.parent.nearest_live()
+    def begin(self) -> None:
+        """Its publishing begins.
+
+        Raises:
+            BusClosedError: if the bus has closed in the meantime.
+        """
+        self.coroutine = None
+        if not self.live:
+            raise BusClosedError(f"the bus closed before {self.event.type} was published")
+
+    def drop(self, _: object = None) -> None:
+        """The coroutine that was to publish it is gone."""
+        self.admission.end(self)
 
     def never_began(self) -> bool:
         """Whether the coroutine that was to publish it is gone, or was closed unstarted."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from busway._debug import MutationFinder
 from busway._names import name_of
 from busway.events import event_type
-from busway.handlers import ANY, AnyType, Subscription
+from busway.handlers import ANY, UNHEARD, AnyType, Snapshot, Subscription
 from busway.middleware import intercept
 
 if TYPE_CHECKING:
@@ -28,8 +28,11 @@ __all__ = ["Registry"]
 class Registry:
     """Subscriptions by handler and by type.
 
-    Writers hold a lock. Readers of a snapshot do not: they take a tuple that is never changed,
+    Writers hold a lock. Readers of a snapshot do not: they take a snapshot that is never changed,
     built by the first that asks after a change, so that n subscriptions cost n steps.
+
+    Attributes:
+        snapshots: by type, those that were asked for since the last change.
     """
 
     def __init__(self, *, debug: bool) -> None:
@@ -39,11 +42,11 @@ class Registry:
         self._interceptors: tuple[Interceptor, ...] = ()
         self._by_handler: dict[int, Subscription] = {}
         self._by_type: dict[StrEnum | AnyType, dict[int, Subscription]] = {}
-        self._snapshots: dict[StrEnum, tuple[Subscription, ...]] = {}
+        self.snapshots: dict[StrEnum, Snapshot] = {}
 
-    def snapshot(self, type_: StrEnum) -> tuple[Subscription, ...]:
+    def snapshot(self, type_: StrEnum) -> Snapshot:
         """The subscriptions that an event of this type reaches, at this moment, in order."""
-        found = self._snapshots.get(type_)
+        found = self.snapshots.get(type_)
         return self._build_snapshot(type_) if found is None else found
 
     def find(self, handler: Handler) -> Subscription | None:
@@ -83,7 +86,7 @@ class Registry:
             self._interceptors = ()
             self._by_handler.clear()
             self._by_type.clear()
-            self._snapshots.clear()
+            self.snapshots.clear()
 
     def compile(
         self, handler: Handler, types: Sequence[StrEnum | Literal[AnyType.ANY]] = ()
@@ -165,17 +168,17 @@ class Registry:
 
     def _forget_snapshots(self, type_: StrEnum | AnyType) -> None:
         if isinstance(type_, AnyType):
-            self._snapshots.clear()
+            self.snapshots.clear()
         else:
-            self._snapshots.pop(type_, None)
+            self.snapshots.pop(type_, None)
 
-    def _build_snapshot(self, type_: StrEnum) -> tuple[Subscription, ...]:
+    def _build_snapshot(self, type_: StrEnum) -> Snapshot:
         with self._lock:
             exact, any_ = self._by_type.get(type_, {}), self._by_type.get(ANY, {})
             # two runs that are sorted already: one pass
             merged = sorted([*exact.items(), *any_.items()], key=lambda item: item[0])
-            built = tuple(subscription for _, subscription in merged)
-            self._snapshots[type_] = built
+            built = Snapshot(one for _, one in merged) if merged else UNHEARD
+            self.snapshots[type_] = built
             return built
 
 

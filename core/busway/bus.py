@@ -11,17 +11,19 @@ from contextlib import contextmanager
 from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING, ClassVar, Final, Self, TypeVar
+from weakref import ref
 
 from busway._admission import Admission, Doors
 from busway._delivery import Delivery
 from busway._environment import flag
 from busway._lifecycle import Lifecycle
 from busway._names import text_of
+from busway._publication import CURRENT, Publication
 from busway._registry import Registry
 from busway._thread import LoopThread
-from busway.events import event_type
+from busway.events import Event, event_type
 from busway.exceptions import BusClosedError, BuswayError
-from busway.handlers import handler_name
+from busway.handlers import UNHEARD, Snapshot, handler_name
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Iterator
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from busway._delivery import BusObserver
-    from busway._publication import Publication
-    from busway.events import Event
     from busway.handlers import Handler
     from busway.middleware import Interceptor, Middleware
     from busway.results import HandlerOutcome, PublishResult
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["EventBus"]
 
 _log = logging.getLogger("busway.bus")
+_OPEN: Final = Doors.OPEN
 _MAX_DEPTH: Final = 100  # deeper, and Python's own limit on recursion comes first
 _MOST_TOLD: Final = 20  # events named in one line of the log
 _T = TypeVar("_T")
@@ -103,7 +104,8 @@ class EventBus:
         self._drain_timeout = drain_timeout
         self._stop_timeout = stop_timeout
         self._registry = Registry(debug=self.debug)
-        self._admission = Admission(self, max_depth=max_depth, max_pending=max_pending)
+        self._snapshots = self._registry.snapshots
+        self._admission = Admission(max_depth=max_depth, max_pending=max_pending)
         self._lifecycle = Lifecycle(start_timeout=start_timeout, stop_timeout=stop_timeout)
         self._delivery = Delivery(
             self, self._registry, self._admission, report_failures=report_failures
@@ -174,7 +176,7 @@ class EventBus:
         Raises:
             EventError: if the type is not registered.
         """
-        return tuple(one.handler for one in self._registry.snapshot(event_type(type)))
+        return tuple(one.handler for one in self._registry.snapshot(event_type(type)).subscriptions)
 
     @property
     def middleware(self) -> tuple[Middleware, ...]:
@@ -277,7 +279,21 @@ class EventBus:
             PublishDepthError: if it is nested too deep in awaited publishes.
             KeyboardInterrupt, SystemExit: if a handler raises one; the others were cancelled.
         """
-        return self._expect(self._admission.admit(event))
+        # What `admit` does for an event that nothing caused, on a bus that is open, in one call
+        # less; and one that nobody wants is let in only if that has changed when it is awaited.
+        admission = self._admission
+        if event.__class__ is Event and CURRENT.get() is None and admission.doors is _OPEN:
+            if self._snapshots.get(event.type) is UNHEARD and not self._delivery.middleware:
+                return self._delivery.publish_unheard(event)
+            publication = Publication(admission, event)
+            admission.live[publication] = None
+            if admission.doors is not _OPEN:  # another thread has closed them
+                admission.check_again(publication, None)  # type: ignore[unreachable]
+        else:
+            publication = admission.admit(event)
+        coroutine = self._delivery.publish_one(publication)
+        publication.coroutine = ref(coroutine, publication.drop)
+        return coroutine
 
     def publish_many(self, events: Iterable[Event]) -> Coroutine[object, None, list[PublishResult]]:
         """Publish events concurrently and wait for all their handlers. To be awaited.
@@ -294,16 +310,12 @@ class EventBus:
             TypeError, BusClosedError, MiddlewareError, PublishDepthError, KeyboardInterrupt,
                 SystemExit: as `publish` does.
         """
-        admitted: list[Publication] = []
-        try:
-            for event in tuple(events):
-                admitted.append(self._admission.admit(event))  # noqa: PERF401 - undone if one fails
-        except BaseException:
-            for one in admitted:
-                self._admission.end(one)
-            raise
+        admission = self._admission
+        admitted = admission.admit_many(events)
         coroutine = self._delivery.publish(admitted)
-        self._admission.expect(admitted, coroutine)
+        given_up = ref(coroutine, lambda _: admission.end_many(admitted))
+        for one in admitted:
+            one.coroutine = given_up
         return coroutine
 
     def publish_soon(self, event: Event) -> asyncio.Task[PublishResult]:
@@ -376,9 +388,9 @@ class EventBus:
         subscription = self._registry.find(handler) or self._registry.compile(handler)
         publication = self._admission.admit(event)
         publication.event = event
-        publication.subscriptions = (subscription,)
+        publication.snapshot = Snapshot((subscription,))
         coroutine = self._delivery.deliver(publication)
-        self._admission.expect((publication,), coroutine)
+        publication.coroutine = ref(coroutine, publication.drop)
         return coroutine
 
     # -- lifecycle --------------------------------------------------------------------------
@@ -495,7 +507,7 @@ class EventBus:
 
     def _expect(self, publication: Publication) -> Coroutine[object, None, PublishResult]:
         coroutine = self._delivery.publish_one(publication)
-        self._admission.expect((publication,), coroutine)
+        publication.coroutine = ref(coroutine, publication.drop)
         return coroutine
 
     def _check_outside(self, what: str) -> None:

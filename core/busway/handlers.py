@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from busway._names import name_of, text_attribute
@@ -15,7 +16,17 @@ if TYPE_CHECKING:
     from busway.bus import EventBus
     from busway.events import Event
 
-__all__ = ["ANY", "AnyType", "Call", "EventHandler", "Handler", "Subscription", "handler_name"]
+__all__ = [
+    "ANY",
+    "UNHEARD",
+    "AnyType",
+    "Call",
+    "EventHandler",
+    "Handler",
+    "Snapshot",
+    "Subscription",
+    "handler_name",
+]
 
 
 class AnyType(enum.Enum):
@@ -130,3 +141,26 @@ class Subscription:
         self.types: tuple[StrEnum | Literal[AnyType.ANY], ...] = tuple(types)
         self.call: Call = call
         self.order: int = -1
+
+
+class Snapshot:
+    """The handlers that an event reaches, at one moment, in order; never changed.
+
+    Attributes:
+        subscriptions: what the bus keeps of them.
+        calls: what the lanes await, one a subscription, no two of them the same object: so what
+            one has raised is kept by its identity.
+    """
+
+    __slots__ = ("calls", "subscriptions")
+
+    def __init__(self, subscriptions: Iterable[Subscription]) -> None:
+        self.subscriptions: tuple[Subscription, ...] = tuple(subscriptions)
+        calls = [one.call for one in self.subscriptions]
+        if len({id(call) for call in calls}) < len(calls):
+            calls = [partial(call) for call in calls]  # one function serves several handlers
+        self.calls: tuple[Call, ...] = tuple(calls)
+
+
+UNHEARD: Final = Snapshot(())
+"""Of an event that nobody wants."""

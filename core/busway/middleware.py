@@ -23,13 +23,12 @@ Interceptor: TypeAlias = "Callable[[Handler, Call], Call]"
 """Given a handler and the async callable that runs it, returns the one to run instead."""
 
 
-def pass_through(
-    chain: Iterable[Middleware], event: Event
-) -> tuple[Event | None, Middleware | None]:
+def pass_through(chain: Iterable[Middleware], event: Event) -> tuple[Event, Middleware | None]:
     """Run an event through the middleware, in order, each seeing what the last returned.
 
     Returns:
-        The event and None, or None and the middleware that stopped it.
+        The event as the last that saw it was given it or left it, and the middleware that
+        stopped it, or None.
 
     Raises:
         MiddlewareError: if one raises, or returns neither an event nor None. Access control
@@ -46,8 +45,10 @@ def pass_through(
                 f"{event.type} was stopped",
                 middleware=middleware,
             ) from error
+        if passed is event:
+            continue
         if passed is None:
-            return None, middleware
+            return event, middleware
         if not isinstance(passed, Event):
             if inspect.iscoroutine(passed):
                 passed.close()

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from busway.exceptions import HandlerCancelledError, HandlerError, SkipHandler
-from busway.handlers import handler_name
+from busway.handlers import UNHEARD, handler_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from busway.events import Event
-    from busway.handlers import Handler, Subscription
+    from busway.handlers import Handler, Snapshot
     from busway.middleware import Middleware
 
 __all__ = ["HandlerOutcome", "PublishResult"]
@@ -71,35 +69,37 @@ class PublishResult:
         blocked_by: the middleware that stopped it, or None.
     """
 
-    __slots__ = ("_errors", "_exceptions", "_subscriptions", "blocked_by", "event")
+    # What the outcomes are made of, if somebody asks. These are class attributes here and slots
+    # of `Publication`: an event that nobody wanted pays for none of them.
+    __slots__ = ("_errors", "event")
 
-    def __init__(
-        self,
-        event: Event | None,
-        subscriptions: Sequence[Subscription] = (),
-        exceptions: Mapping[Subscription, BaseException] | None = None,
-        blocked_by: Middleware | None = None,
-    ) -> None:
+    blocked_by: Middleware | None = None
+    snapshot: Snapshot = UNHEARD
+    exceptions: dict[int, BaseException] | None = None
+
+    def __init__(self, event: Event | None) -> None:
         self.event: Event | None = event
-        self.blocked_by: Middleware | None = blocked_by
-        self._subscriptions = subscriptions
-        self._exceptions = exceptions or {}
-        self._errors: tuple[Exception, ...] | None = None
 
     @property
     def outcomes(self) -> tuple[HandlerOutcome, ...]:
         """One outcome a handler, in the order of subscription."""
+        exceptions = self.exceptions or {}
         return tuple(
-            HandlerOutcome.of(one.handler, self._exceptions.get(one)) for one in self._subscriptions
+            HandlerOutcome.of(one.handler, exceptions.get(id(call)))
+            for one, call in zip(self.snapshot.subscriptions, self.snapshot.calls, strict=True)
         )
 
     @property
     def errors(self) -> tuple[Exception, ...]:
         """Why handlers failed or were cancelled, in their order: see `HandlerOutcome.error`."""
-        if self._errors is None:
-            errors = (one.error for one in self.outcomes)
-            self._errors = tuple(error for error in errors if error is not None)
-        return self._errors
+        try:
+            return self._errors
+        except AttributeError:  # the first to ask
+            told = (one.error for one in self.outcomes)
+            self._errors: tuple[Exception, ...] = tuple(
+                error for error in told if error is not None
+            )
+            return self._errors
 
     @property
     def ok(self) -> bool:
@@ -124,3 +124,13 @@ class PublishResult:
             counts[outcome.status] = counts.get(outcome.status, 0) + 1
         told = " ".join(f"{status}={n}" for status, n in counts.items()) or "unhandled"
         return f"<PublishResult {self.event.type} {told}>"
+
+
+class BlockedResult(PublishResult):
+    """Of an event that a middleware has stopped."""
+
+    __slots__ = ("blocked_by",)
+
+    def __init__(self, blocked_by: Middleware) -> None:
+        super().__init__(None)
+        self.blocked_by: Middleware | None = blocked_by
