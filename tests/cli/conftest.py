@@ -67,8 +67,17 @@ class Busway:
         return f"plugin_{name}.Plugin"
 
     def environment(self, **changes: str) -> dict[str, str]:
-        """That of the tests, without settings, and with bytecode kept: it halves the time."""
-        dropped = ("BUSWAY_", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "FORCE_COLOR")
+        """That of the tests, without settings, and with bytecode kept: it halves the time.
+
+        Without asyncio's debug mode: it writes to stderr when a machine is slow.
+        """
+        dropped = (
+            "BUSWAY_",
+            "PYTHONASYNCIODEBUG",
+            "PYTHONDONTWRITEBYTECODE",
+            "PYTHONUNBUFFERED",
+            "FORCE_COLOR",
+        )
         kept = {name: one for name, one in os.environ.items() if not name.startswith(dropped)}
         ours = {
             "PYTHONPATH": os.pathsep.join([str(self.site), os.environ.get("PYTHONPATH", "")]),
@@ -77,6 +86,8 @@ class Busway:
             "TERM": "xterm",
             "COLUMNS": "80",
         }
+        if "BUSWAY_DEBUG" in os.environ:
+            ours["BUSWAY_DEBUG"] = os.environ["BUSWAY_DEBUG"]
         return {**kept, **ours, **changes}
 
     def __call__(

@@ -57,6 +57,7 @@ def test_a_command_of_a_plugin_runs(busway):
     assert busway("extra", "3").returncode == 3
 
 
+@pytest.mark.usefixtures("plain")
 def test_a_command_that_raises(busway):
     """A bug in a command is one line and exit 2; its traceback is shown on demand."""
     bring(busway, "extra")

@@ -39,6 +39,7 @@ def debug_bus(*handlers: Changes) -> EventBus:
     return bus
 
 
+@pytest.mark.usefixtures("plain")
 async def test_without_debug_the_payload_is_the_very_object():
     """Nothing is copied: debug off costs nothing."""
     bus, handler, payload = EventBus(), Changes(), {"a": [1]}
@@ -54,6 +55,7 @@ def test_the_environment_switches_it_on(monkeypatch, value, debug):
     assert debug is EventBus().debug
 
 
+@pytest.mark.usefixtures("plain")
 def test_it_is_off_by_default():
     """Without argument and environment."""
     assert EventBus().debug is False

@@ -65,6 +65,7 @@ def test_all_is_sorted():
 
 def test_all_names_what_is_there():
     """Nothing that is public is missing from `__all__`, and nothing in it does not exist."""
+    assert [name for name in busway.__all__ if not hasattr(busway, name)] == []
     exported = {
         name
         for name, thing in vars(busway).items()
@@ -89,12 +90,26 @@ def test_the_package_is_typed():
 def test_import_reads_no_metadata_and_no_plugin():
     """`import busway` discovers nothing, and imports no plugin that is installed."""
     imported = modules_after("import busway; busway.EventBus.get_instance()")
-    assert "busway.plugins" in imported
+    assert "busway.bus" in imported
     assert set() == {
         name
         for name in imported
         if name == "importlib_metadata" or name.partition(".")[0].startswith("busway_")
     }
+
+
+def test_import_is_light():
+    """What finds and loads plugins is imported when it is first asked for."""
+    heavy = {"busway.plugins", "busway.settings", "pathlib", "tomllib"}
+    before = modules_after("import asyncio, pluggy")
+    assert set() == (modules_after("import busway") - before) & heavy
+    assert heavy <= modules_after("from busway import load_plugins, PluginReport")
+
+
+def test_no_name_is_made_up():
+    """One that does not exist is an AttributeError."""
+    with pytest.raises(AttributeError, match="no attribute 'load_plugin'"):
+        busway.load_plugin  # noqa: B018 - it raises
 
 
 def imports_of(source: str) -> set[str]:

@@ -162,6 +162,7 @@ async def test_given_causation_id_is_kept(outcome):
     assert (heard.correlation_id, heard.causation_id) == ("the story", "mine")
 
 
+@pytest.mark.usefixtures("plain")
 async def test_both_given_ids_are_kept(outcome):
     """An event with both ids is published as it is."""
     inner = Event(LOGOUT, correlation_id="mine", causation_id="too")
@@ -330,6 +331,7 @@ async def test_publisher_is_inside_no_handler_afterwards(bus, hear):
     assert (result.event.causation_id, result.event.correlation_id) == (None, None)
 
 
+@pytest.mark.usefixtures("plain")
 async def test_deliver_keeps_the_event_as_it_is(bus, hear):
     """`deliver` inside a handler resubmits an event: its ids are not touched."""
     seen = []

@@ -184,6 +184,7 @@ async def test_causation_goes_by_the_event_itself(bus, hear):
     assert [one.causation_id for one in seen] == [event.id]
 
 
+@pytest.mark.usefixtures("plain")
 async def test_off_by_default(hear, logged):
     """Without debug mode handlers share the payload, and nothing is checked."""
     bus, seen = EventBus(), []

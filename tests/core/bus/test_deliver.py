@@ -78,6 +78,7 @@ async def test_interceptors_and_all(bus, hear):
     assert notes == ["intercepted", "handled"] * 2
 
 
+@pytest.mark.usefixtures("plain")
 async def test_past_the_middleware(bus, hear):
     """The event has passed the middleware once: it is not asked again."""
     seen = []

@@ -23,6 +23,7 @@ async def test_no_handlers_is_no_error(bus):
     assert (result.event, result.blocked_by, result.outcomes, result.ok) == (event, None, (), True)
 
 
+@pytest.mark.usefixtures("plain")
 async def test_handlers_see_the_very_event(bus, hear):
     """Without debug mode handlers see the event itself, and the result holds it."""
     seen = []
