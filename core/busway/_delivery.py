@@ -69,7 +69,10 @@ class Delivery:
         # As `publish` of one; each call between here and a handler is one less that publishes
         # can be nested before Python's limit on recursion.
         try:
-            publication.begin()
+            if publication.live:  # as `begin`, in one call less
+                publication.coroutine = None
+            else:
+                publication.begin()  # it raises
             if self.middleware:
                 event, stopped_by = pass_through(self.middleware, publication.event)
                 if stopped_by is not None:

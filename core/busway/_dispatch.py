@@ -109,7 +109,12 @@ class Lanes:
         while (length_hint(self.rest) or length_hint(self.more)) and self._fatal is None:
             context = copy_context() if self.seen is None else self.seen.copy()
             lane = start_eagerly(_lane(self, context), self.loop, context)
-            if lane is not None:
+            if lane is None:
+                continue
+            if self.running:  # as `hold`, in one call less
+                self.current.lanes = self
+                self.running.add(lane)
+            else:
                 self.hold(lane)
 
     def hold(self, lane: asyncio.Task[None]) -> None:
@@ -119,12 +124,9 @@ class Lanes:
             self.running = set()
         self.running.add(lane)
 
-    def leave(self, lane: asyncio.Task[None]) -> None:
-        """A lane has ended."""
-        if self.running is None:
-            return
-        self.running.discard(lane)
-        if self._waiter is not None and not (self.running or self._waiter.done()):
+    def end(self) -> None:
+        """The last lane that waited has ended."""
+        if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def fail(self, publication: Publication, call: Call, error: BaseException) -> None:
@@ -182,11 +184,13 @@ async def _lone(publication: Publication, loop: asyncio.AbstractEventLoop) -> No
         await call(publication.event)
     except BaseException as error:  # noqa: BLE001 - whatever it raises is its outcome
         (publication.lanes or Lanes(loop, publication)).fail(publication, call, error)
-    if publication.lanes is not None:
-        publication.lanes.leave(cast("EagerTask", asyncio.current_task(loop)))
+    lanes = publication.lanes
+    if lanes is not None and lanes.running:
+        lanes.running.clear()
+        lanes.end()
 
 
-async def _lane(lanes: Lanes, context: Context) -> None:
+async def _lane(lanes: Lanes, context: Context) -> None:  # noqa: C901 - calls cost time here
     lane = cast("EagerTask", asyncio.current_task(lanes.loop))
     publication: Publication | None = lanes.current
     seen = lanes.seen
@@ -213,5 +217,8 @@ async def _lane(lanes: Lanes, context: Context) -> None:
         except Exception:  # noqa: BLE001 - a stranger's __eq__ raised, so there is a trace
             following = None
         publication, seen = following, None
-    if lanes.running is not None:
-        lanes.leave(lane)
+    running = lanes.running
+    if running:  # itself among them, if it has suspended
+        running.discard(lane)
+        if not running:
+            lanes.end()
