@@ -26,14 +26,14 @@ from busway.exceptions import (
     SkipHandler,
 )
 from busway.handlers import ANY, EventHandler
-from busway.hookspecs import hookimpl
+from busway.hookspecs import PLUGIN_API, hookimpl
 from busway.middleware import Interceptor, Middleware
 from busway.results import HandlerOutcome, PublishResult
 
 if _TYPE_CHECKING:
     from busway.plugins import PluginReport, load_plugins
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - plainly sorted, as its test has it
     "ANY",
     "BusClosedError",
     "BusOverloadedError",
@@ -49,6 +49,7 @@ __all__ = [
     "Interceptor",
     "Middleware",
     "MiddlewareError",
+    "PLUGIN_API",
     "PluginConflictError",
     "PluginError",
     "PluginLoadError",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import pluggy
 
 from busway import hookspecs
+from busway._discovery import busway_version
 from busway._names import name_of
 from busway.bus import EventBus
 from busway.decorators import FunctionHandler, hold_registrations
@@ -149,15 +150,18 @@ def connect(candidate: Candidate, imported: Imported, section: Section) -> plugg
 
     Raises:
         PluginSettingsError: if a setting is unknown to it.
-        pluggy.PluginValidationError: if it implements a hook that there is not, or with an
-            argument that there is not.
+        PluginLoadError: if it implements a hook that there is not, or with an argument that there
+            is not.
     """
     section.check_names(_constructors(candidate, imported.things))
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    for point, thing in zip(candidate.entry_points, imported.things, strict=True):
-        manager.register(_plugin(candidate.name, point, thing, section), point.group)
-    manager.check_pending()
+    try:
+        for point, thing in zip(candidate.entry_points, imported.things, strict=True):
+            manager.register(_plugin(candidate.name, point, thing, section), point.group)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise _unfit(candidate.name, str(error)) from None
     return manager
 
 
@@ -220,6 +224,17 @@ def _plugin(name: str, point: EntryPoint, thing: object, section: Section) -> ob
     if point.group in _WRAPPERS:
         return _WRAPPERS[point.group](name, thing, section)
     return thing(**section.arguments_for(thing)) if isinstance(thing, type) else thing
+
+
+def _unfit(plugin: str, told: str) -> PluginLoadError:
+    """An error of what pluggy tells of a hook, without the places in memory."""
+    which, *why = told.splitlines()
+    what = ": ".join(why) or which.partition(" in plugin ")[0]
+    return PluginLoadError(
+        f"{what}. This is plugin API {hookspecs.PLUGIN_API} of busway {busway_version()}: upgrade "
+        "busway if the plugin was made for a newer one, else mend the plugin",
+        plugin=plugin,
+    )
 
 
 def _constructors(candidate: Candidate, things: Sequence[object]) -> list[Callable[..., object]]:  # type: ignore[explicit-any]  # a constructor takes what it takes

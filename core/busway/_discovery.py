@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
     from importlib_metadata._meta import IDistribution
 
-__all__ = ["GROUPS", "Candidate", "discover", "normalise_name"]
+__all__ = ["GROUPS", "Candidate", "busway_version", "discover", "normalise_name"]
 
 _log = logging.getLogger("busway.plugins")
 
@@ -73,6 +73,17 @@ def discover() -> list[Candidate]:
     return sorted(everything, key=_order)
 
 
+def busway_version() -> str:
+    """The version that is running; empty if it runs from a source tree that was not installed."""
+    # imported here: as in discover()
+    from importlib_metadata import PackageNotFoundError, version
+
+    try:
+        return version("busway")
+    except PackageNotFoundError:
+        return ""
+
+
 def normalise_name(name: str) -> str:
     """The normalised name of a distribution.
 
@@ -88,8 +99,9 @@ def _read(distribution: IDistribution) -> list[Candidate]:
             by_name.setdefault(point.name, {}).setdefault(point.group, point)
     if not by_name:
         return []
-    name = normalise_name(distribution.metadata["Name"])
-    version, requirements = distribution.version, tuple(distribution.requires or ())
+    metadata = distribution.metadata  # read anew each time it is asked for
+    name, version = normalise_name(metadata["Name"]), metadata["Version"]
+    requirements = tuple(metadata.get_all("Requires-Dist") or distribution.requires or ())
     return [
         Candidate(plugin, name, version, requirements, tuple(points[one] for one in sorted(points)))
         for plugin, points in by_name.items()

@@ -44,9 +44,9 @@ class Lifecycle:
         return tuple(handler_name(one) for one in self._started.values())
 
     @property
-    def refused(self) -> tuple[tuple[str, str], ...]:
-        """The names of the handlers that did not start, and why."""
-        return tuple((handler_name(one), why) for one, why in self._refused.values())
+    def refused(self) -> tuple[tuple[Handler, str], ...]:
+        """The handlers that did not start, and why."""
+        return tuple(self._refused.values())
 
     async def start(self, bus: EventBus, handlers: Iterable[Handler]) -> None:
         """Start those that are not started yet, one after another; unsubscribe who fails."""

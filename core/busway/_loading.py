@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 import traceback
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -58,6 +59,8 @@ class PluginRow:
         settings: value, secrets hidden, and source of each setting.
         error: what went wrong; its message may hold what `reason` hides.
         traceback: where, if it failed; secrets are hidden.
+        seconds: how long it took to read its settings, import and build it.
+        notes: what is odd about it, though nothing broke.
     """
 
     name: str
@@ -70,6 +73,8 @@ class PluginRow:
     settings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     error: PluginError | None = field(default=None, repr=False, compare=False)
     traceback: str = field(default="", repr=False)
+    seconds: float = field(default=0.0, repr=False, compare=False)
+    notes: tuple[str, ...] = ()
 
 
 class Loading:
@@ -102,6 +107,7 @@ class Loading:
         self.enums = []
         trace = "".join(traceback.format_exception(error)) if error is not None else ""
         reason, trace = self.section.scrub(reason), self.section.scrub(trace)
+        reason = " / ".join(filter(None, map(str.strip, reason.splitlines())))  # one line
         self.row = replace(
             self.row,
             state=state,
@@ -109,6 +115,10 @@ class Loading:
             traceback=trace,
             error=self._error(state, reason, error) if state in BROKEN else None,
         )
+
+    def note(self, text: str) -> None:
+        """Tell of something odd that broke nothing."""
+        self.row = replace(self.row, notes=(*self.row.notes, self.section.scrub(text)))
 
     def guard(self, step: str) -> _Guard:
         """For a `with`: what is raised inside is this plugin's failure, and goes no further."""
@@ -140,8 +150,11 @@ class _Guard:
 
     def __enter__(self) -> None:
         self._before = set(map(type, event_types().values()))
+        self._began = time.perf_counter()
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        row = self._loading.row
+        self._loading.row = replace(row, seconds=row.seconds + time.perf_counter() - self._began)
         after = dict.fromkeys(map(type, event_types().values()))
         self._loading.enums += [enum for enum in after if enum not in self._before]
         if error is None or isinstance(error, KeyboardInterrupt):

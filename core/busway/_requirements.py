@@ -1,7 +1,8 @@
-"""Is a distribution's own requirement on `busway` met? As much of the standards as that takes.
+"""Is a version among those required? As much of the standards as that takes.
 
-Core may not depend on `packaging`, so this reads the common forms and takes what it cannot read
-as met: it is a second look at what the installer has checked already.
+Core may not depend on `packaging`, so this reads the common forms. Of a distribution's requirement
+on `busway`, what it cannot read is taken as met: that is a second look at what the installer has
+checked already.
 
 Source: PEP 440 (versions, specifiers) and PEP 508 (requirements).
 """
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     Key: TypeAlias = tuple[tuple[int, ...], tuple[int, int], int, int]
 
-__all__ = ["unmet"]
+__all__ = ["is_specifier", "meets", "unmet"]
 
 _REQUIREMENT: Final = re.compile(
     r"\s*busway(?![\w.-])\s*(?:\[[^\]]*\])?\s*\(?(?P<clauses>[^;)]*)\)?\s*(?:;(?P<marker>.*))?$",
@@ -47,9 +48,20 @@ def unmet(requirements: Iterable[str], version: str) -> str | None:
         found = _REQUIREMENT.match(requirement)
         if found is None or found["marker"]:
             continue
-        if not all(_meets(version, clause) for clause in found["clauses"].split(",")):
+        if not meets(version, found["clauses"]):
             return requirement
     return None
+
+
+def meets(version: str, specifier: str) -> bool:
+    """Whether a version is among those of a specifier as `>=0.2,<1`; an empty one has all."""
+    return all(_meets(version, clause) for clause in specifier.split(","))
+
+
+def is_specifier(text: str) -> bool:
+    """Whether a text is a specifier of which every clause can be read."""
+    found = [_CLAUSE.fullmatch(clause) for clause in text.split(",")]
+    return not text or all(one and _key(one["version"].removesuffix(".*")) for one in found)
 
 
 def _meets(version: str, clause: str) -> bool:

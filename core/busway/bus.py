@@ -492,6 +492,11 @@ class EventBus:
         with LoopThread(self):
             yield self
 
+    @property
+    def refused(self) -> tuple[tuple[Handler, str], ...]:
+        """The handlers that did not start, each with the reason; forgotten when the bus closes."""
+        return self._lifecycle.refused
+
     def health(self) -> dict[str, Mapping[str, int | str]]:
         """What the handlers say of themselves, by name, and which did not start.
 
@@ -501,8 +506,8 @@ class EventBus:
         told: dict[str, Mapping[str, int | str]] = {}
         for handler in self.handlers:
             told[_free_name(handler_name(handler), told)] = _ask_health(handler)
-        for name, reason in self._lifecycle.refused:
-            told[_free_name(name, told)] = {"error": f"did not start: {reason}"}
+        for handler, reason in self.refused:
+            told[_free_name(handler_name(handler), told)] = {"error": f"did not start: {reason}"}
         return told
 
     def _expect(self, publication: Publication) -> Coroutine[object, None, PublishResult]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from busway.middleware import Interceptor, Middleware
 
 __all__ = [
+    "PLUGIN_API",
     "PROJECT",
     "busway_diagnose",
     "busway_event_types",
@@ -32,6 +33,14 @@ __all__ = [
 ]
 
 PROJECT: Final = "busway"
+
+PLUGIN_API: Final = "1.0"
+"""The version of what plugins are made against: these hooks and the groups of entry points.
+
+The second number grows when a hook, an argument or a group is added, which breaks no plugin; the
+first when one is taken away, of which a minor release ahead has warned.
+"""
+
 _hookspec = pluggy.HookspecMarker(PROJECT)
 
 hookimpl: Final = pluggy.HookimplMarker(PROJECT)

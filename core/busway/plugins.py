@@ -7,17 +7,19 @@ import os
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from busway._build import build, connect, import_plugin
-from busway._discovery import discover, normalise_name
+from busway._discovery import busway_version, discover, normalise_name
 from busway._environment import VARIABLES, flag
 from busway._loading import BROKEN, Loading, PluginRow, PluginState
 from busway._names import text_of
+from busway._printing import notice_printing
 from busway._requirements import unmet
 from busway.bus import EventBus
 from busway.events import register_event_types
-from busway.policy import Policy
+from busway.exceptions import PluginLoadError
+from busway.policy import Policy, read_required
 from busway.settings import Configuration, environment_prefix
 
 if TYPE_CHECKING:
@@ -27,11 +29,15 @@ if TYPE_CHECKING:
 
     from busway._build import Built
     from busway.events import Event
+    from busway.exceptions import PluginError
     from busway.handlers import Handler
+    from busway.policy import Required
 
 __all__ = ["PluginReport", "PluginRow", "PluginState", "load_plugins"]
 
 _log = logging.getLogger("busway.plugins")
+_SHOWN: Final = 60
+"""Characters of what a plugin prints that its note shows."""
 
 
 class PluginReport:
@@ -104,6 +110,7 @@ def load_plugins(
     settings: Mapping[str, Mapping[str, object]] | None = None,
     allow: Collection[str] | None = None,
     deny: Collection[str] | None = None,
+    require: Collection[str] = (),
     strict: bool | None = None,
 ) -> PluginReport:
     """Find the plugins that are installed, and register what they bring.
@@ -117,6 +124,8 @@ def load_plugins(
             environment.
         allow: only these plugins; `BUSWAY_PLUGINS` restricts further. All if None.
         deny: not these plugins, nor those of `BUSWAY_DISABLE`.
+        require: plugins that must be active, each with or without the versions of its
+            distribution that will do: `["audit>=0.2"]`. `[bus] require` in the file adds to them.
         strict: raise instead of reporting a plugin that is broken; `BUSWAY_STRICT=1` if None.
 
     Returns:
@@ -124,12 +133,18 @@ def load_plugins(
 
     Raises:
         PluginSettingsError: if the settings as a whole cannot be read; if strict, a plugin's.
+        PluginLoadError: if a required plugin is not active; nothing was registered.
         PluginLoadError, PluginConflictError: if strict, and a plugin is broken; nothing was
             registered.
-        TypeError: if `allow` or `deny` is a str.
+        TypeError: if `allow`, `deny` or `require` is a str.
+        ValueError: if what is required cannot be read.
     """
     bus = EventBus.get_instance() if bus is None else bus
     policy, configuration = Policy(allow, deny), Configuration(settings)
+    required = (
+        *read_required(require, "require="),
+        *read_required(configuration.require, f"{configuration.file}: bus.require"),
+    )
     if strict is None:
         strict = flag("BUSWAY_STRICT")
     plugins = _Plugins.of(bus)
@@ -139,10 +154,12 @@ def load_plugins(
     _refuse_second(fresh, plugins)
     _import(fresh)
     _build(fresh)
+    errors = [*_absences(required, found, plugins)]
     if strict:
-        _raise_broken(fresh)
+        errors += [one.row.error for one in fresh if one.row.error is not None]
+    _raise_any(errors, fresh)
     _register(bus, plugins, fresh, configuration.middleware)
-    _warn(found, policy.names() | configuration.sections() | set(configuration.middleware))
+    _warn(found, policy.names() | configuration.names())
     return PluginReport(plugins.rows.get(_key(one), one.row) for one in found)
 
 
@@ -157,13 +174,7 @@ def _judge(
     rivals: Counter[str],
 ) -> None:
     """All that is known before an import."""
-    # imported here: `import busway` reads no metadata
-    from importlib_metadata import PackageNotFoundError, version
-
-    try:
-        busway_version = version("busway")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        busway_version = ""
+    running = busway_version()
     for one in loadings:
         objection = policy.objection(one.candidate.name)
         if objection:
@@ -172,12 +183,12 @@ def _judge(
         with one.guard("settings"):
             one.section = configuration.section(one.candidate.name)
         if one.going:
-            _judge_one(one, rivals[one.candidate.name], busway_version)
+            _judge_one(one, rivals[one.candidate.name], running)
 
 
-def _judge_one(one: Loading, rivals: int, busway_version: str) -> None:
+def _judge_one(one: Loading, rivals: int, running: str) -> None:
     candidate, chosen = one.candidate, one.section.distribution
-    requirement = unmet(candidate.requirements, busway_version)
+    requirement = unmet(candidate.requirements, running)
     if one.section.enabled is False:
         one.stop(PluginState.DISABLED, "its settings say enabled = false")
     elif chosen is not None and normalise_name(chosen) != candidate.distribution:
@@ -192,7 +203,7 @@ def _judge_one(one: Loading, rivals: int, busway_version: str) -> None:
         one.stop(
             PluginState.INCOMPATIBLE,
             f"{candidate.distribution} {candidate.version} requires {requirement!r}, and this is "
-            f"busway {busway_version}: upgrade one of them",
+            f"busway {running}: upgrade one of them",
         )
 
 
@@ -209,8 +220,10 @@ def _import(loadings: list[Loading]) -> None:
     for one in loadings:
         if not one.going:
             continue
-        with one.guard("import"):
+        with one.guard("import"), notice_printing() as printed:
             one.imported = import_plugin(one.candidate)
+        if printed:
+            one.note(f"prints when it is imported: {''.join(printed)[:_SHOWN]!r}")
         if one.imported is None:
             continue
         if one.section.enabled is None and not one.imported.enabled_by_default:
@@ -238,13 +251,29 @@ def _build(loadings: list[Loading]) -> None:
                 one.built = build(one.candidate.name, one.imported, one.manager, settings)
 
 
-def _raise_broken(loadings: list[Loading]) -> None:
-    errors = [one.row.error for one in loadings if one.row.error is not None]
+def _absences(
+    required: Iterable[Required], found: list[Loading], plugins: _Plugins
+) -> Iterator[PluginError]:
+    """Why the plugins that are required would not be active."""
+    rows = [plugins.rows.get(_key(one), one.row) for one in found]
+    for one in required:
+        named = [row for row in rows if row.name == one.name]
+        active = [row for row in named if row.state is PluginState.ACTIVE]
+        if any(one.is_met_by(row.version) for row in active):
+            continue
+        told = [f"{row.distribution} {row.version} is active" for row in active] or [
+            f"it is {row.state}: {row.reason}" for row in named
+        ]
+        why = "; ".join(told) or "no installed distribution brings it: install one"
+        yield PluginLoadError(f"plugin {one} is required ({one.source}): {why}", plugin=one.name)
+
+
+def _raise_any(errors: list[PluginError], loadings: list[Loading]) -> None:
     if not errors:
         return
     for one in loadings:
         if one.going:
-            one.stop(PluginState.BLOCKED, "another plugin is broken, and strict")
+            one.stop(PluginState.BLOCKED, "another plugin is broken or missing, and it must not be")
     for other in errors[1:]:
         errors[0].add_note(f"also: {other}")
     raise errors[0]

@@ -1,14 +1,20 @@
-"""Policy: which plugins may be imported at all."""
+"""Policy: which plugins may be imported at all, and which there must be."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from busway._requirements import is_specifier, meets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
-__all__ = ["Policy"]
+__all__ = ["Policy", "Required", "read_required"]
+
+_REQUIRED: Final = re.compile(r"\s*(?P<name>[^\s<>=!~]+)\s*(?P<specifier>.*?)\s*")
 
 
 class Policy:
@@ -35,6 +41,46 @@ class Policy:
         """All names that the policy speaks of."""
         spoken = [*self._allowed, *self._denied]
         return {name for one in spoken if one is not None for name in one[1]}
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """A plugin that must be active.
+
+    Attributes:
+        name: the plugin's.
+        specifier: which versions of its distribution will do, as `>=0.2,<1`; any if empty.
+        source: who requires it.
+    """
+
+    name: str
+    specifier: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.specifier}"
+
+    def is_met_by(self, version: str) -> bool:
+        """Whether a version of the plugin's distribution will do."""
+        return not self.specifier or meets(version, self.specifier)
+
+
+def read_required(texts: Collection[str], source: str) -> Iterator[Required]:
+    """Read what is required: plugins' names, each with or without a version specifier.
+
+    Raises:
+        TypeError: if it is a str.
+        ValueError: if one cannot be read.
+    """
+    if isinstance(texts, str):
+        raise TypeError(f"{source} is a list of plugins' names, not the str {texts!r}")
+    for text in texts:
+        found = _REQUIRED.fullmatch(text)
+        if found is None or not is_specifier(found["specifier"]):
+            raise ValueError(
+                f"{source}: {text!r} is no plugin's name with or without versions, as 'audit>=0.2'"
+            )
+        yield Required(found["name"], found["specifier"], source)
 
 
 def _names(source: str, names: Collection[str] | None) -> tuple[str, frozenset[str]] | None:

@@ -164,13 +164,17 @@ class Configuration:
 
     Attributes:
         middleware: the names of middleware plugins in the order the application wants.
+        require: the plugins that must be active, as `load_plugins` takes them.
+        file: where the file's settings stand.
     """
 
     def __init__(self, arguments: Mapping[str, Mapping[str, object]] | None = None) -> None:
-        self._file, tables = _read_file()
-        self._tables = _check_tables(self._file, tables)
+        self.file, tables = _read_file()
+        self._tables = _check_tables(self.file, tables)
         self._arguments = arguments or {}
-        self.middleware: tuple[str, ...] = self._read_middleware(tables.get("bus", {}))
+        bus = self._check_bus(tables.get("bus", {}))
+        self.middleware: tuple[str, ...] = self._read_names(bus, "middleware")
+        self.require: tuple[str, ...] = self._read_names(bus, "require")
 
     def section(self, plugin: str) -> Section:
         """One plugin's settings: the file's, overlaid by the environment's and the argument's.
@@ -179,7 +183,7 @@ class Configuration:
             PluginSettingsError: if `enabled` or `distribution` is ill-typed.
         """
         settings = {
-            key: Setting(key, value, self._file)
+            key: Setting(key, value, self.file)
             for key, value in self._tables.get(plugin, {}).items()
         }
         settings |= {one.key: one for one in _read_environment(plugin)}
@@ -192,21 +196,25 @@ class Configuration:
             settings[key] = Setting(key, value, _ARGUMENT)
         return Section(plugin, settings)
 
-    def sections(self) -> set[str]:
-        """The plugins that the file or the argument speaks of."""
-        return set(self._tables) | set(self._arguments)
+    def names(self) -> set[str]:
+        """The plugins that the file or the argument speaks of, but for those required."""
+        return {*self._tables, *self._arguments, *self.middleware}
 
-    def _read_middleware(self, bus: object) -> tuple[str, ...]:
+    def _check_bus(self, bus: object) -> Mapping[str, object]:
         if not isinstance(bus, dict):
-            raise _file_error(self._file, "bus", "a table is expected")
+            raise _file_error(self.file, "bus", "a table is expected")
         for key in bus:
-            if key != "middleware":
-                raise _file_error(self._file, f"bus.{key}", "unknown setting; there is middleware")
-        names = bus.get("middleware", [])
+            if key not in ("middleware", "require"):
+                known = "unknown setting; there are middleware and require"
+                raise _file_error(self.file, f"bus.{key}", known)
+        return bus
+
+    def _read_names(self, bus: Mapping[str, object], key: str) -> tuple[str, ...]:
+        names = bus.get(key, [])
         if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-            raise _file_error(self._file, "bus.middleware", "a list of plugins' names is expected")
+            raise _file_error(self.file, f"bus.{key}", "a list of plugins' names is expected")
         if len(set(names)) < len(names):
-            raise _file_error(self._file, "bus.middleware", "a name stands twice")
+            raise _file_error(self.file, f"bus.{key}", "a name stands twice")
         return tuple(names)
 
 
