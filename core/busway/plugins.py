@@ -10,15 +10,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from busway._build import build, connect, import_plugin
-from busway._discovery import busway_version, discover, normalise_name
+from busway._discovery import discover
 from busway._environment import VARIABLES, flag
+from busway._judging import absences, judge, refuse_second
 from busway._loading import BROKEN, Loading, PluginRow, PluginState
 from busway._names import text_of
 from busway._printing import notice_printing
-from busway._requirements import unmet
 from busway.bus import EventBus
 from busway.events import register_event_types
-from busway.exceptions import PluginLoadError
 from busway.policy import Policy, read_required
 from busway.settings import Configuration, environment_prefix
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from busway.events import Event
     from busway.exceptions import PluginError
     from busway.handlers import Handler
-    from busway.policy import Required
 
 __all__ = ["PluginReport", "PluginRow", "PluginState", "load_plugins"]
 
@@ -141,20 +139,18 @@ def load_plugins(
     """
     bus = EventBus.get_instance() if bus is None else bus
     policy, configuration = Policy(allow, deny), Configuration(settings)
-    required = (
-        *read_required(require, "require="),
-        *read_required(configuration.require, f"{configuration.file}: bus.require"),
-    )
+    required = (*read_required(require, "require="), *configuration.required)
     if strict is None:
         strict = flag("BUSWAY_STRICT")
     plugins = _Plugins.of(bus)
     found = [Loading(candidate) for candidate in discover()]
     fresh = [one for one in found if _key(one) not in plugins.rows]
-    _judge(fresh, policy, configuration, Counter(one.candidate.name for one in found))
-    _refuse_second(fresh, plugins)
+    judge(fresh, policy, configuration, Counter(one.candidate.name for one in found))
+    refuse_second(fresh, dict(plugins.rows.keys()))
     _import(fresh)
     _build(fresh)
-    errors = [*_absences(required, found, plugins)]
+    rows = [plugins.rows.get(_key(one), one.row) for one in found]
+    errors = [*absences(required, rows)]
     if strict:
         errors += [one.row.error for one in fresh if one.row.error is not None]
     _raise_any(errors, fresh)
@@ -165,55 +161,6 @@ def load_plugins(
 
 def _key(one: Loading) -> tuple[str, str]:
     return one.candidate.name, one.candidate.distribution
-
-
-def _judge(
-    loadings: list[Loading],
-    policy: Policy,
-    configuration: Configuration,
-    rivals: Counter[str],
-) -> None:
-    """All that is known before an import."""
-    running = busway_version()
-    for one in loadings:
-        objection = policy.objection(one.candidate.name)
-        if objection:
-            one.stop(PluginState.BLOCKED, objection)
-            continue
-        with one.guard("settings"):
-            one.section = configuration.section(one.candidate.name)
-        if one.going:
-            _judge_one(one, rivals[one.candidate.name], running)
-
-
-def _judge_one(one: Loading, rivals: int, running: str) -> None:
-    candidate, chosen = one.candidate, one.section.distribution
-    requirement = unmet(candidate.requirements, running)
-    if one.section.enabled is False:
-        one.stop(PluginState.DISABLED, "its settings say enabled = false")
-    elif chosen is not None and normalise_name(chosen) != candidate.distribution:
-        one.stop(PluginState.BLOCKED, f"its settings say distribution = {chosen!r}")
-    elif chosen is None and rivals > 1:
-        one.stop(
-            PluginState.CONFLICT,
-            f"{rivals} distributions bring a plugin {candidate.name!r}: uninstall one, or say "
-            f'[plugins.{candidate.name}] distribution = "{candidate.distribution}"',
-        )
-    elif requirement is not None:
-        one.stop(
-            PluginState.INCOMPATIBLE,
-            f"{candidate.distribution} {candidate.version} requires {requirement!r}, and this is "
-            f"busway {running}: upgrade one of them",
-        )
-
-
-def _refuse_second(loadings: list[Loading], plugins: _Plugins) -> None:
-    """One name is one plugin: what is active stays."""
-    active = dict(plugins.rows.keys())
-    for one in loadings:
-        if one.going and one.candidate.name in active:
-            distribution = active[one.candidate.name]
-            one.stop(PluginState.CONFLICT, f"it is active already, from {distribution}")
 
 
 def _import(loadings: list[Loading]) -> None:
@@ -249,23 +196,6 @@ def _build(loadings: list[Loading]) -> None:
             with one.guard("build"):
                 settings = one.section.values()
                 one.built = build(one.candidate.name, one.imported, one.manager, settings)
-
-
-def _absences(
-    required: Iterable[Required], found: list[Loading], plugins: _Plugins
-) -> Iterator[PluginError]:
-    """Why the plugins that are required would not be active."""
-    rows = [plugins.rows.get(_key(one), one.row) for one in found]
-    for one in required:
-        named = [row for row in rows if row.name == one.name]
-        active = [row for row in named if row.state is PluginState.ACTIVE]
-        if any(one.is_met_by(row.version) for row in active):
-            continue
-        told = [f"{row.distribution} {row.version} is active" for row in active] or [
-            f"it is {row.state}: {row.reason}" for row in named
-        ]
-        why = "; ".join(told) or "no installed distribution brings it: install one"
-        yield PluginLoadError(f"plugin {one} is required ({one.source}): {why}", plugin=one.name)
 
 
 def _raise_any(errors: list[PluginError], loadings: list[Loading]) -> None:

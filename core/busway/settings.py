@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final, cast
 
 from busway._conform import Mismatch, conform, parameters_of, takes_text
 from busway.exceptions import PluginSettingsError
+from busway.policy import read_required
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from busway._conform import Parameters
+    from busway.policy import Required
 
 __all__ = ["Configuration", "Section", "Setting", "environment_prefix"]
 
@@ -164,17 +166,16 @@ class Configuration:
 
     Attributes:
         middleware: the names of middleware plugins in the order the application wants.
-        require: the plugins that must be active, as `load_plugins` takes them.
-        file: where the file's settings stand.
+        required: the plugins that must be active.
     """
 
     def __init__(self, arguments: Mapping[str, Mapping[str, object]] | None = None) -> None:
-        self.file, tables = _read_file()
-        self._tables = _check_tables(self.file, tables)
+        self._file, tables = _read_file()
+        self._tables = _check_tables(self._file, tables)
         self._arguments = arguments or {}
         bus = self._check_bus(tables.get("bus", {}))
         self.middleware: tuple[str, ...] = self._read_names(bus, "middleware")
-        self.require: tuple[str, ...] = self._read_names(bus, "require")
+        self.required: tuple[Required, ...] = self._read_required(bus)
 
     def section(self, plugin: str) -> Section:
         """One plugin's settings: the file's, overlaid by the environment's and the argument's.
@@ -183,7 +184,7 @@ class Configuration:
             PluginSettingsError: if `enabled` or `distribution` is ill-typed.
         """
         settings = {
-            key: Setting(key, value, self.file)
+            key: Setting(key, value, self._file)
             for key, value in self._tables.get(plugin, {}).items()
         }
         settings |= {one.key: one for one in _read_environment(plugin)}
@@ -202,20 +203,27 @@ class Configuration:
 
     def _check_bus(self, bus: object) -> Mapping[str, object]:
         if not isinstance(bus, dict):
-            raise _file_error(self.file, "bus", "a table is expected")
+            raise _file_error(self._file, "bus", "a table is expected")
         for key in bus:
             if key not in ("middleware", "require"):
                 known = "unknown setting; there are middleware and require"
-                raise _file_error(self.file, f"bus.{key}", known)
+                raise _file_error(self._file, f"bus.{key}", known)
         return bus
 
     def _read_names(self, bus: Mapping[str, object], key: str) -> tuple[str, ...]:
         names = bus.get(key, [])
         if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-            raise _file_error(self.file, f"bus.{key}", "a list of plugins' names is expected")
+            raise _file_error(self._file, f"bus.{key}", "a list of plugins' names is expected")
         if len(set(names)) < len(names):
-            raise _file_error(self.file, f"bus.{key}", "a name stands twice")
+            raise _file_error(self._file, f"bus.{key}", "a name stands twice")
         return tuple(names)
+
+    def _read_required(self, bus: Mapping[str, object]) -> tuple[Required, ...]:
+        names = self._read_names(bus, "require")
+        try:
+            return tuple(read_required(names, f"{self._file}: bus.require"))
+        except ValueError as error:
+            raise _file_error(self._file, "bus.require", str(error)) from None
 
 
 def _read_file() -> tuple[str, dict[str, object]]:

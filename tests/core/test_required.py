@@ -119,7 +119,7 @@ def test_an_error_can_be_mended_and_loading_repeated(plugin, load, bus):
 )
 def test_what_cannot_be_read_is_refused(text):
     """Never taken as met: it guards something."""
-    with pytest.raises(ValueError, match=r"as 'audit>=0.2'"):
+    with pytest.raises(ValueError, match="no plugin's name"):
         load_plugins(EventBus(), allow=[], require=[text])
 
 
@@ -129,7 +129,7 @@ def test_it_is_no_str():
         load_plugins(EventBus(), allow=[], require="audit")
 
 
-@pytest.mark.parametrize("value", ['"audit"', "[5]", '["a", "a"]'])
+@pytest.mark.parametrize("value", ['"audit"', "[5]", '["a", "a"]', '["a>>1"]'])
 def test_the_files_list_is_checked(configure, value):
     """It names the key."""
     configure(f"[bus]\nrequire = {value}\n")
