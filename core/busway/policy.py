@@ -78,7 +78,7 @@ def read_required(texts: Collection[str], source: str) -> Iterator[Required]:
         found = _REQUIRED.fullmatch(text)
         if found is None or not is_specifier(found["specifier"]):
             raise ValueError(
-                f"{text!r} in {source} is no plugin's name with or without versions: 'audit>=0.2'"
+                f"{text!r} is no plugin's name with or without versions, as in ['audit>=0.2']"
             )
         yield Required(found["name"], found["specifier"], source)
 
