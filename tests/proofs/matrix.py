@@ -1,7 +1,7 @@
 """Proof that the suite passes wherever it may run: versions of Python, loops, and modes.
 
 Each piece of the matrix is the whole suite in a new virtual environment: on 3.11, 3.12 or 3.13, on
-asyncio's loop or uvloop, plain, in debug mode (`BUSWAY_DEBUG=1`), or in asyncio's debug mode
+asyncio's loop or uvloop, plain or in debug mode: that of buses (`BUSWAY_DEBUG=1`) and of loops
 (`PYTHONASYNCIODEBUG=1`). Besides there are small pieces, a few tests on the Python that runs them.
 
 The processes that tests start, for the command line and the installed distributions, run on
@@ -29,8 +29,7 @@ VERSIONS: Final = ("3.11", "3.12", "3.13")
 LOOPS: Final = ("asyncio", "uvloop")
 MODES: Final[dict[str, dict[str, str]]] = {
     "plain": {},
-    "debug": {"BUSWAY_DEBUG": "1"},
-    "asyncio-debug": {"PYTHONASYNCIODEBUG": "1"},
+    "debug": {"BUSWAY_DEBUG": "1", "PYTHONASYNCIODEBUG": "1"},
 }
 _HERE: Final = "here"
 _SMALL: Final = (
