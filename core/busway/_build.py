@@ -1,4 +1,4 @@
-"""Build a plugin: import what its entry points name, and make what its hooks bring.
+"""Build a plugin: make what its hooks bring, and check it.
 
 What the entry-point groups for handlers, middleware, interceptors and event types name is wrapped
 as hook implementations, so there is one path for all plugins.
@@ -6,7 +6,7 @@ as hook implementations, so there is one path for all plugins.
 
 from __future__ import annotations
 
-import sys
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -24,33 +24,18 @@ from busway.exceptions import PluginLoadError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from enum import StrEnum
-    from types import ModuleType
 
     from importlib_metadata import EntryPoint
 
     from busway._discovery import Candidate
+    from busway._importing import Imported
     from busway.handlers import Handler
     from busway.middleware import Interceptor, Middleware
     from busway.settings import Section
 
-__all__ = ["Built", "Imported", "build", "connect", "import_plugin"]
+__all__ = ["Built", "build", "connect"]
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """A plugin that was imported, and nothing made of it yet.
-
-    Attributes:
-        things: what its entry points name.
-        held: the handlers that `on_event` made meanwhile.
-        enabled_by_default: what its classes say.
-    """
-
-    things: tuple[object, ...]
-    held: tuple[FunctionHandler, ...]
-    enabled_by_default: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +116,6 @@ _WRAPPERS: Mapping[str, type[_Wrapper]] = {
 }
 
 
-def import_plugin(candidate: Candidate) -> Imported:
-    """Import what a plugin's entry points name; what `on_event` makes is held back.
-
-    Raises:
-        BaseException: whatever the import raises.
-    """
-    modules = {point.module for point in candidate.entry_points}
-    earlier = [one for name in sorted(modules) for one in _made_by(sys.modules.get(name))]
-    with hold_registrations() as held:
-        things = tuple(point.load() for point in candidate.entry_points)
-    enabled = all(getattr(thing, "enabled_by_default", True) for thing in things)
-    return Imported(things, (*earlier, *held), enabled)
-
-
 def connect(candidate: Candidate, imported: Imported, section: Section) -> pluggy.PluginManager:
     """The hooks of a plugin, and of no other.
 
@@ -185,6 +156,10 @@ def build(
         wraps = _flat(plugin, "busway_interceptors", hook.busway_interceptors(settings=settings))
     brought = set(map(id, handlers))
     extra = [one for one in (*imported.held, *held) if id(one) not in brought]
+    if not (extra or any(map(manager.get_hookcallers, manager.get_plugins()))):
+        raise PluginLoadError(
+            "it brings nothing: no function of it is a hook under @busway.hookimpl", plugin=plugin
+        )
     _rehearse((*handlers, *extra), middleware, wraps)
     return Built(tuple(handlers), tuple(middleware), tuple(wraps), tuple(extra))
 
@@ -202,21 +177,6 @@ def _rehearse(
         bus.subscribe(handler)
     for one in middleware:
         bus.add_middleware(one)
-
-
-def _made_by(module: ModuleType | None) -> list[FunctionHandler]:
-    """What `on_event` made of the functions of a module that was imported before.
-
-    The bus that it was made for may have been reset since.
-    """
-    if module is None:
-        return []
-    handlers = [getattr(thing, "__dict__", {}).get("handler") for thing in vars(module).values()]
-    return [
-        one
-        for one in handlers
-        if isinstance(one, FunctionHandler) and one.function.__module__ == module.__name__
-    ]
 
 
 def _plugin(name: str, point: EntryPoint, thing: object, section: Section) -> object:
@@ -257,6 +217,13 @@ def _flat(plugin: str, hook: str, returned: Iterable[Iterable[_T]]) -> list[_T]:
     things: list[_T] = []
     for one in reversed(list(returned)):  # pluggy calls the last registered first
         if not isinstance(one, list | tuple | set | frozenset | Iterator):
-            raise PluginLoadError(f"{hook} must return a list, not {one!r}", plugin=plugin)
+            raise PluginLoadError(f"{hook} must return a list, not {_shown(one)}", plugin=plugin)
         things.extend(one)
     return things
+
+
+def _shown(returned: object) -> str:
+    if inspect.iscoroutine(returned):
+        returned.close()
+        return "a coroutine: hooks are sync"
+    return repr(returned)

@@ -8,6 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from busway._names import text_of
+from busway.exceptions import HandlerError
 from busway.handlers import handler_name
 
 if TYPE_CHECKING:
@@ -120,10 +121,14 @@ def _begin(handler: Handler, method: str, *arguments: object) -> asyncio.Task[No
 
 async def _call(handler: Handler, method: str, *arguments: object) -> None:
     function = getattr(handler, method, None)
-    if callable(function):
+    if not callable(function):
+        return
+    try:
         result: object = function(*arguments)
         if inspect.isawaitable(result):
             await result
+    except SystemExit as error:  # of a task it would end the loop, and with it all the others
+        raise HandlerError(f"{method}() exits, with {error.code!r}") from error
 
 
 async def _within(

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     import pluggy
 
-    from busway._build import Built, Imported
+    from busway._build import Built
     from busway._discovery import Candidate
+    from busway._importing import Imported
 
 __all__ = ["BROKEN", "Loading", "PluginRow", "PluginState"]
 
@@ -113,6 +114,7 @@ class Loading:
             state=state,
             reason=reason,
             traceback=trace,
+            settings=self.section.shown(),
             error=self._error(state, reason, error) if state in BROKEN else None,
         )
 

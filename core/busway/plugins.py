@@ -9,9 +9,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from busway._build import build, connect, import_plugin
+from busway._build import build, connect
 from busway._discovery import discover
 from busway._environment import VARIABLES, flag
+from busway._importing import import_plugin
 from busway._judging import absences, judge, refuse_second
 from busway._loading import BROKEN, Loading, PluginRow, PluginState
 from busway._names import text_of

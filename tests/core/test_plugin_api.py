@@ -170,3 +170,50 @@ def _handler() -> str:
         '    event_types = ["user.login"]\n'
         "    def handle(self, event): ...\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "settings", "told"),
+    [
+        ("failed", {"limit": 5}, {"limit": ("5", "load_plugins(settings=...)")}),
+        ("disabled", {"enabled": False}, {}),
+    ],
+)
+def test_the_settings_of_one_that_is_not_active_are_told(plugin, load, state, settings, told):
+    """What was set, and where, is what one looks for first."""
+    plugin("greeter", _handler())
+    row = load(settings={"greeter": settings})["greeter"]
+    assert row.state == state
+    assert dict(row.settings) == told
+
+
+def test_a_module_of_hooks_without_hooks_fails(plugin, load):
+    """Somebody forgot @hookimpl: it would be active, and do nothing."""
+    plugin("empty", "def busway_handlers(settings): return []\n", "plugins", "")
+    row = load()["empty"]
+    assert row.state == "failed"
+    assert "under @busway.hookimpl" in row.reason
+
+
+def test_a_module_with_an_on_event_function_brings_something(plugin, load):
+    """Though it has no hook."""
+    code = "import busway\n@busway.on_event('user.login')\ndef greet(event): ...\n"
+    plugin("functions", code, "plugins", "")
+    assert load()["functions"].state == "active"
+
+
+async def test_a_start_that_exits_is_refused(bus):
+    """As one that raises; the loop and the other handlers go on."""
+
+    class Exits(busway.EventHandler):
+        event_types = ("user.login",)
+
+        def start(self, bus: EventBus) -> None:
+            raise SystemExit(3)
+
+        def handle(self, event: Event) -> None: ...
+
+    exits = Exits()
+    bus.subscribe(exits)
+    async with bus:
+        assert bus.refused == ((exits, "HandlerError: start() exits, with 3"),)

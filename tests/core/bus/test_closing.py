@@ -5,10 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from enum import StrEnum
 
 import pytest
 
-from busway import ANY, BusClosedError, Event, EventBus, EventHandler, EventType
+from busway import (
+    ANY,
+    BusClosedError,
+    Event,
+    EventBus,
+    EventHandler,
+    EventType,
+    register_event_types,
+)
 
 
 class Staged(EventHandler):
@@ -262,6 +271,19 @@ async def test_drain_timeout_cancels(hear, soon, logged):
     result = await soon(task)
     assert (ended, [one.status for one in result.outcomes]) == ([event], ["cancelled"])
     assert [event.id in record.getMessage() for record in logged()] == [True]
+
+
+async def test_at_most_twenty_undelivered_events_are_named(hear, soon, logged):
+    """The log tells how many there were, and which were the first twenty."""
+    bus, events = EventBus(drain_timeout=0.01), [Event("user.login") for _ in range(25)]
+    hear(lambda _: asyncio.Event().wait(), on=bus)
+    for event in events:
+        bus.publish_soon(event)
+    await soon(bus.stop())
+    assert [record.getMessage() for record in logged()] == [
+        "25 events were not delivered when the bus stopped: "
+        + ", ".join(f"user.login {event.id}" for event in events[:20])
+    ]
 
 
 async def test_drain_timeout_of_nested_publishes(hear, soon):
@@ -538,3 +560,24 @@ async def test_admitted_in_the_moment_of_closing(bus, hear, soon):
     closed.set()
     await asyncio.to_thread(thread.join, 10)
     assert handled in (["handled"], ["refused", "closed"], ["closed", "refused"])
+
+
+async def test_closed_in_the_moment_of_admission(bus, hear):
+    """An event for which the doors were open is refused if they close before it is in."""
+    handled, closing = [], []
+
+    class Slow(StrEnum):
+        HAPPENED = "slow.happened"
+
+        def __hash__(self):
+            while closing:
+                closing.pop().close()
+            return super().__hash__()
+
+    register_event_types(Slow)
+    hear(handled.append, Slow.HAPPENED)
+    event = Event(Slow.HAPPENED)
+    closing.append(bus)
+    with pytest.raises(BusClosedError):
+        await bus.publish(event)
+    assert (handled, await bus.drain(0)) == ([], [])

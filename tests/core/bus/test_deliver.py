@@ -79,6 +79,16 @@ async def test_interceptors_and_all(bus, hear):
 
 
 @pytest.mark.usefixtures("plain")
+async def test_interceptors_as_they_were_composed(bus, hear):
+    """What interceptors made of a handler when it was subscribed is run, and keeps its state."""
+    composed = []
+    bus.add_interceptor(lambda handler, call: composed.append(handler) or call)
+    handler = hear(lambda _: None)
+    for _ in range(2):
+        await bus.deliver(Event("user.login"), handler)
+    assert composed == [handler]
+
+
 async def test_past_the_middleware(bus, hear):
     """The event has passed the middleware once: it is not asked again."""
     seen = []

@@ -262,7 +262,7 @@ async def test_timeout(bus, hear, soon):
 @pytest.mark.parametrize("thing", [None, "text", 5])
 def test_what_is_not_callable(bus, thing):
     """An interceptor that cannot be called raises TypeError when it is added."""
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=f"^interceptor must be callable, {thing!r} is not$"):
         bus.add_interceptor(thing)
     assert bus.interceptors == ()
 

@@ -352,7 +352,7 @@ async def test_close_warns_of_handlers_not_stopped(bus):
     """`close` on a started bus warns with the names of the handlers not stopped."""
     bus.subscribe(Staged([], "forgotten"))
     await bus.start()
-    with pytest.warns(RuntimeWarning, match="forgotten") as caught:
+    with pytest.warns(RuntimeWarning, match="the bus was closed with .*: forgotten") as caught:
         bus.close()
     assert [one.filename for one in caught] == [__file__]
 
@@ -373,4 +373,5 @@ async def test_stop_inside_a_handler(bus, hear, soon):
     async with bus:
         result = await soon(bus.publish(Event("user.login")))
         assert [type(one) for one in result.errors] == [BuswayError]
+        assert str(result.errors[0]).startswith("stop() inside a handler")
         assert (await bus.publish_many([])) == []

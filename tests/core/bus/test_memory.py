@@ -93,12 +93,16 @@ async def test_event_is_freed_when_all_is_over(bus, hear, monkeypatch, way, fail
     assert watched() is None
 
 
-async def test_event_is_freed_when_its_publish_is_dropped(bus):
+@pytest.mark.parametrize("way", ["publish", "publish_many", "deliver"])
+async def test_event_is_freed_when_its_publish_is_dropped(bus, hear, way):
     """An event whose publish was called and never awaited is not kept by the bus."""
+    handler = hear(lambda _: None)
     payload = Kept()
     watched = weakref.ref(payload)
-    held = [bus.publish(Event("user.login", payload))]
-    del payload
+    event = Event("user.login", payload)
+    arguments = {"publish_many": [[event]], "deliver": [event, handler]}.get(way, [event])
+    held = [getattr(bus, way)(*arguments)]
+    del payload, event, arguments
     with pytest.warns(RuntimeWarning, match="never awaited"):
         held.clear()
     gc.collect()

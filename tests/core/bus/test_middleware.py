@@ -68,6 +68,16 @@ async def test_result_holds_the_event_as_middleware_left_it(bus):
     assert result.event.source == "x"
 
 
+async def test_what_it_is_to_see_is_counted(bus):
+    """An event is counted from the call, though nobody wants it: middleware may change that."""
+    bus.add_middleware(stamp("x"))
+    event = Event("user.login")
+    publishing = bus.publish(event)
+    assert await bus.drain(0) == [event]
+    await publishing
+    assert await bus.drain(0) == []
+
+
 async def test_runs_without_handlers(bus):
     """Every event passes the middleware, whether someone wants it or not."""
     seen = []
@@ -244,7 +254,7 @@ async def test_added_twice_runs_twice_and_is_removed_once(bus):
 @pytest.mark.parametrize("thing", [None, "text", 5])
 def test_what_is_not_callable(bus, thing):
     """Middleware that cannot be called raises TypeError when it is added."""
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=f"^middleware must be callable, {thing!r} is not$"):
         bus.add_middleware(thing)
     assert bus.middleware == ()
 

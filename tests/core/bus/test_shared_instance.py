@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -105,7 +106,7 @@ async def test_reset_of_a_started_bus_warns_with_names():
     bus = EventBus.get_instance()
     bus.subscribe(Quiet())
     async with bus:
-        with pytest.warns(RuntimeWarning, match="quiet"):
+        with pytest.warns(RuntimeWarning, match="the bus was reset with .* not stopped: quiet"):
             EventBus.reset()
 
 
@@ -164,6 +165,22 @@ def test_numbers_out_of_range(settings):
     """Numbers out of range raise ValueError when the bus is made."""
     with pytest.raises(ValueError, match=r"must be|negative"):
         EventBus(**settings)
+
+
+@pytest.mark.parametrize("timeout", ["start_timeout", "stop_timeout", "drain_timeout"])
+def test_a_timeout_may_be_zero(timeout):
+    """Then nothing is waited for."""
+    assert isinstance(EventBus(**{timeout: 0}), EventBus)
+
+
+def test_default_timeouts():
+    """A handler has ten seconds to start and ten to stop, events have thirty to be delivered."""
+    parameters = inspect.signature(EventBus).parameters.values()
+    assert {one.name: one.default for one in parameters if one.name.endswith("timeout")} == {
+        "start_timeout": 10.0,
+        "stop_timeout": 10.0,
+        "drain_timeout": 30.0,
+    }
 
 
 def test_settings_are_keyword_only():
