@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["Environment", "environment", "full", "linux_auth", "wheels"]
+__all__ = ["Environment", "call", "environment", "full", "linux_auth", "uv", "wheels"]
 
 ROOT = Path(__file__).resolve().parents[1]
-PLUGINS = ("busway-audit", "busway-cli", "busway-notify")
+PLUGINS = ("busway-audit", "busway-cli", "busway-notify", "busway-testing")
 
 
-def _uv() -> str:
+def uv() -> str:
     beside = Path(sysconfig.get_path("scripts")) / ("uv.exe" if os.name == "nt" else "uv")
     return str(beside) if beside.exists() else "uv"
 
 
-def _call(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
+def call(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
     return done
@@ -41,10 +41,10 @@ class Environment:
         return str(self.path / "bin" / "python")
 
     def install(self, *what: str | Path) -> None:
-        _call(_uv(), "pip", "install", "-q", "--python", self.python, *map(str, what))
+        call(uv(), "pip", "install", "-q", "--python", self.python, *map(str, what))
 
     def uninstall(self, *names: str) -> None:
-        _call(_uv(), "pip", "uninstall", "-q", "--python", self.python, *names)
+        call(uv(), "pip", "uninstall", "-q", "--python", self.python, *names)
 
     def run(
         self, *arguments: str | Path, env: dict[str, str] | None = None, stdin: str = ""
@@ -78,7 +78,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     given = os.environ.get("WHEELHOUSE")
     folder = Path(given) if given else tmp_path_factory.mktemp("wheels")
     if not given:
-        _call(_uv(), "build", "-q", "--all-packages", "--wheel", "-o", str(folder), cwd=ROOT)
+        call(uv(), "build", "-q", "--all-packages", "--wheel", "-o", str(folder), cwd=ROOT)
     found = {path.name.split("-")[0].replace("_", "-"): path for path in folder.glob("*.whl")}
     assert sorted(found) == ["busway", *PLUGINS]
     return found
@@ -89,7 +89,7 @@ def environment(tmp_path: Path) -> Environment:
     """An environment with nothing in it."""
     made = Environment(tmp_path / "venv", tmp_path / "work")
     made.work.mkdir()
-    _call(_uv(), "venv", "-q", "--python", sys.executable, str(made.path))
+    call(uv(), "venv", "-q", "--python", sys.executable, str(made.path))
     return made
 
 

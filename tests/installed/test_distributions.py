@@ -18,7 +18,9 @@ PACKAGES = {
     "busway-audit": "busway_audit",
     "busway-cli": "busway_cli",
     "busway-notify": "busway_notify",
+    "busway-testing": "busway_testing",
 }
+OTHERS = sorted(set(PACKAGES) - {"busway"})
 ENTRY_POINTS = {
     "busway-audit": {"busway.handlers": ["audit"], "busway.commands": ["audit"]},
     "busway-cli": {"console_scripts": ["busway"]},
@@ -46,14 +48,20 @@ def test_a_plugin_declares_its_entry_points(name: str, wheels: dict[str, Path]) 
     assert {group: list(parser[group]) for group in parser.sections()} == ENTRY_POINTS[name]
 
 
-@pytest.mark.parametrize("name", sorted(ENTRY_POINTS))
+def test_the_kit_declares_none(wheels: dict[str, Path]) -> None:
+    """Installed, it changes nothing in suites that do not use it."""
+    with zipfile.ZipFile(wheels["busway-testing"]) as archive:
+        assert not [one for one in archive.namelist() if one.endswith("entry_points.txt")]
+
+
+@pytest.mark.parametrize("name", OTHERS)
 def test_a_plugin_requires_busway_from_a_version_on(name: str, wheels: dict[str, Path]) -> None:
     """An older busway is refused by the installer, and by load_plugins."""
     required = email.message_from_string(_read(wheels[name], "METADATA")).get_all("Requires-Dist")
     assert "busway>=0.1" in required
 
 
-@pytest.mark.parametrize("name", sorted(ENTRY_POINTS))
+@pytest.mark.parametrize("name", OTHERS)
 def test_a_plugin_installs_without_the_others(
     name: str, environment: Environment, wheels: dict[str, Path]
 ) -> None:
