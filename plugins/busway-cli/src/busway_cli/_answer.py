@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-__all__ = ["answer", "answer_json", "keep_stdout_clean", "table"]
+__all__ = ["answer", "answer_json", "answer_text", "keep_stdout_clean", "table"]
 
 _PIPE_WIDTH: Final = 100_000  # nobody's terminal: nothing is folded or cut in a pipe
 
@@ -56,6 +56,15 @@ def answer_json(value: object) -> None:
         Refusal: if stdout cannot be written, except because its reader has gone.
     """
     _write(json.dumps(_plain(value), allow_nan=False) + "\n")
+
+
+def answer_text(text: str) -> None:
+    """Write a text to stdout as it is, on a terminal too: lines that a program will read.
+
+    Raises:
+        Refusal: if stdout cannot be written, except because its reader has gone.
+    """
+    _write(text + "\n")
 
 
 def table(*columns: str, rows: Iterable[Sequence[object]], numbers: int = 0) -> Table:

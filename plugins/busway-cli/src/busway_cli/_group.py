@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["busway"]
 
 _OWN: Final = {
+    "doctor": "Look for what is wrong with the installation, and say what to do.",
     "events": "List the types of event, and who handles them.",
+    "new": "Make a plugin of your own: a folder to install, with tests.",
     "plugins": "List the installed plugins, and what became of them.",
     "run": "Publish events from a file or a pipe, with all plugins.",
 }
