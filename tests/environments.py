@@ -53,8 +53,8 @@ class Environment:
         command = [str(self.path / "bin" / "busway")]
         if arguments[0] in ("-m", "-c"):
             command = [self.python]
-        clean = {name: value for name, value in os.environ.items() if "BUSWAY" not in name}
-        clean.pop("PYTHONPATH", None)
+        unwanted = ("BUSWAY", "PYTHON")  # asyncio's debug mode tells how slow a machine is
+        clean = {name: one for name, one in os.environ.items() if not name.startswith(unwanted)}
         return subprocess.run(
             [*command, *map(str, arguments)],
             cwd=self.work,
