@@ -1,0 +1,77 @@
+"""Every plugin that we ship conforms."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from importlib_metadata import distributions
+
+from busway import Event
+from busway_testing import HandlerConformance
+from busway_testing.conformance import Conformance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+
+
+class TestAudit(HandlerConformance):
+    plugin = "audit"
+    event = Event("user.created", {"user_id": 7, "roles": ["admin"]})
+
+    @pytest.fixture
+    def plugin_settings(self, tmp_path):
+        return {"path": tmp_path / "audit"}
+
+
+class TestAuditThatWritesEachEvent(TestAudit):
+    """With a disk to wait for in `handle`."""
+
+    @pytest.fixture
+    def plugin_settings(self, tmp_path):
+        return {"path": tmp_path / "audit", "buffer_size": 1}
+
+
+class TestNotify(HandlerConformance):
+    plugin = "notify"
+    event = Event("user.created", {"email": "ada@example.org"})
+
+
+class TestNotifyByFile(TestNotify):
+    """With a disk to wait for in `handle`."""
+
+    @pytest.fixture
+    def plugin_settings(self, tmp_path):
+        return {"channels": [f"jsonl:{tmp_path}/sent.jsonl"], "threshold": 1}
+
+
+def entry_points() -> Iterator[tuple[str, str]]:
+    """Group and name, of all plugins in the house; of those installed, where its sources are not.
+
+    Commands are no plugins: they are read by busway-cli alone.
+    """
+    if PLUGINS.is_dir():
+        for path in PLUGINS.glob("*/pyproject.toml"):
+            groups = tomllib.loads(path.read_text())["project"].get("entry-points", {})
+            yield from ((group, name) for group, named in groups.items() for name in named)
+    else:
+        ours = [one for one in distributions() if one.name.startswith("busway-")]
+        yield from ((point.group, point.name) for one in ours for point in one.entry_points)
+
+
+def test_every_plugin_has_its_class() -> None:
+    """One that is added to the house is tested here, or this fails."""
+    shipped = {
+        (group, name)
+        for group, name in entry_points()
+        if group.startswith("busway.") and group != "busway.commands"
+    }
+    here = [one for one in vars(sys.modules[__name__]).values() if isinstance(one, type)]
+    tested = {(one.group, one.plugin) for one in here if issubclass(one, Conformance)}
+    assert ("busway.handlers", "audit") in shipped
+    assert shipped - tested == set()
