@@ -13,8 +13,9 @@ import busway
 import busway_audit
 import busway_cli
 import busway_notify
+import busway_testing
 
-PACKAGES = (busway, busway_audit, busway_cli, busway_notify)
+PACKAGES = (busway, busway_audit, busway_cli, busway_notify, busway_testing)
 
 
 def _modules(package: ModuleType) -> list[str]:

@@ -1,0 +1,3 @@
+"""The fixtures of busway-testing."""
+
+pytest_plugins = ["busway_testing"]
