@@ -226,13 +226,33 @@ def test_a_handler_that_does_not_stop_well(busway):
     assert busway("plugins", "--start").returncode == 0
 
 
-def test_a_handler_that_ends_the_trial(busway):
-    """SystemExit in a start is told with its place; exit 2."""
+def test_a_start_that_exits(busway):
+    """It has not started; the others do."""
     busway.handler("exits", "async def start(self, bus): sys.exit(3)\n" + OK)
+    busway.handler("good", OK)
+    rows = json.loads(busway("plugins", "--start", "--json").stdout)
+    states = {one["name"]: (one["state"], one["reason"]) for one in rows}
+    assert states["exits"] == ("failed", "start: HandlerError: start() exits, with 3")
+    assert states["good"] == ("active", "")
+
+
+def test_a_handler_that_ends_the_trial(busway):
+    """SystemExit in what a start leaves behind is told with its place; exit 2."""
+    busway.handler(
+        "exits",
+        """
+        async def start(self, bus):
+            asyncio.get_running_loop().call_soon(self.leave)
+            await asyncio.Event().wait()
+        def leave(self):
+            sys.exit(3)
+        def handle(self, event): ...
+        """,
+    )
     done = busway("plugins", "--start")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("busway: a handler ended the trial: SystemExit: 3, from ")
-    assert "plugin_exits.py, line 5" in done.stderr
+    assert "plugin_exits.py, line 10" in done.stderr
 
 
 def test_show_tells_all_of_one(busway):

@@ -43,6 +43,7 @@ class Plugin:
         group: of its entry point; that of its kind if it is empty.
         suite: the body of its class in the tests.
         distributions: how many bring it.
+        also: more entry points.
     """
 
     code: str
@@ -53,6 +54,7 @@ class Plugin:
     group: str = ""
     suite: str = ""
     distributions: int = 1
+    also: str = ""
 
     @property
     def is_about_import(self) -> bool:
@@ -138,7 +140,9 @@ def _install(folder: Path, name: str, plugin: Plugin, group: str) -> None:
         (info / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: x-{name}{number or ''}\nVersion: 1.0\n{requires}"
         )
-        (info / "entry_points.txt").write_text(f"[{plugin.group or group}]\n{name} = {value}\n")
+        (info / "entry_points.txt").write_text(
+            f"[{plugin.group or group}]\n{name} = {value}\n{plugin.also}\n"
+        )
 
 
 def _verdict(told: ET.ElementTree, suite: str) -> Verdict:

@@ -133,7 +133,8 @@ def test_without_a_plugin_s_name(tmp_path: Path) -> None:
 )
 def test_hooks_that_bring_nothing_of_that_kind(tmp_path: Path, kind: str, what: str) -> None:
     """The class is the wrong one for them."""
-    empty = Plugin("", attribute="", group="busway.plugins")
+    code = "@busway.hookimpl\ndef busway_diagnose(): return []"
+    empty = Plugin(code, attribute="", group="busway.plugins")
     failed = judge(tmp_path, kind, "busway.handlers", {"empty": empty})["empty"].failed
     told = f"empty brings no {what}: test it with the class for what it brings"
     assert failed

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import Counter
+from contextlib import contextmanager
 
 import pytest
 
 from busway import Event, HandlerCancelledError, MiddlewareError, SkipHandler
+
+
+@contextmanager
+def raises_group(*kinds):
+    """An ExceptionGroup of these, in whatever order."""
+    with pytest.raises(ExceptionGroup) as raised:
+        yield raised
+    assert Counter(map(type, raised.value.exceptions)) == Counter(kinds)
 
 
 def failing(error):
@@ -97,7 +107,7 @@ async def test_a_handler_that_cancels_itself(bus, hear, settle):
     hear(failing(asyncio.CancelledError()))
     event = Event("user.login")
     await bus.publish(event)
-    with pytest.RaisesGroup(HandlerCancelledError):
+    with raises_group(HandlerCancelledError):
         await settle(event)
 
 
@@ -142,7 +152,7 @@ async def test_a_publish_that_nobody_awaits(bus, hear, settle, way):
     async with bus:
         event = Event("user.login")
         await bus.publish(event)
-        with pytest.RaisesGroup(MiddlewareError) as raised:
+        with raises_group(MiddlewareError) as raised:
             await settle(event)
     assert f"what user.login {event.id} led to: publishing on user.logout" in raised.value.message
 
@@ -156,7 +166,7 @@ async def test_a_publish_of_the_test_s_own(bus, settle):
     bus.add_middleware(refuse)
     event = Event("user.login")
     bus.publish_soon(event)
-    with pytest.RaisesGroup(MiddlewareError):
+    with raises_group(MiddlewareError):
         await settle(event)
 
 
@@ -184,7 +194,7 @@ async def test_a_task_that_a_handler_started(bus, hear, settle):
     hear(handle)
     event = Event("user.login")
     await bus.publish(event)
-    with pytest.RaisesGroup(pytest.RaisesExc(ValueError, match="lost")) as raised:
+    with raises_group(ValueError) as raised:
         await settle(event)
     assert "the task mailer (" in raised.value.message
     del raised, handle.task
@@ -225,13 +235,13 @@ async def test_a_task_of_another_event(bus, hear, settle):
     hear(handle, "user.logout")
     event, other = Event("user.login"), Event("user.logout")
     await bus.publish_many([event, other])
-    with pytest.RaisesGroup(ValueError):
+    with raises_group(ValueError):
         await settle(other)
     await bus.publish(again := Event("user.logout"))
     for _ in range(10):
         await asyncio.sleep(0)
     await settle(event)
-    with pytest.RaisesGroup(ValueError):
+    with raises_group(ValueError):
         await settle(again)
 
 
@@ -254,7 +264,7 @@ async def test_reports_of_failures_are_descendants(bus, hear, settle):
     hear(failing(KeyError("second")), "error.occurred")
     event = Event("user.login")
     await bus.publish(event)
-    with pytest.RaisesGroup(ValueError, KeyError):
+    with raises_group(ValueError, KeyError):
         await settle(event)
 
 
@@ -280,5 +290,5 @@ def test_failures_on_another_thread_s_loop(bus, hear, settle):
         for _ in range(50):
             event = Event("user.login")
             bus.publish_threadsafe(event)
-            with pytest.RaisesGroup(ValueError, KeyError, MiddlewareError):
+            with raises_group(ValueError, KeyError, MiddlewareError):
                 asyncio.run(settle(event))

@@ -135,6 +135,16 @@ class Limited(Plugin):
                 return {"up": self.task is not None, "state": "well"}
         """
     ),
+    "with-hooks-besides": Plugin(
+        WELL
+        + """
+class Hooks:
+    @busway.hookimpl
+    def busway_diagnose(self):
+        return []
+""",
+        also="[busway.plugins]\nwith-hooks-besides = plugin_with_hooks_besides:Hooks",
+    ),
     "stops-its-task": Plugin(
         """
         class Plugin(EventHandler):
@@ -207,7 +217,9 @@ BAD = {
     "import-error": Plugin("import no_such_library", RESOLVES, "all libraries that it imports"),
     "exits-on-import": Plugin("sys.exit(3)", RESOLVES, "SystemExit: 3"),
     "no-such-name": Plugin("", RESOLVES, "does it define that name"),
-    "twice": Plugin(WELL, RESOLVES, "has several entry points, of x-twice", distributions=2),
+    "twice": Plugin(
+        WELL, RESOLVES, "several distributions bring a plugin twice: x-twice", distributions=2
+    ),
     "no-bound": Plugin(WELL, BOUND, "x-no-bound has 'busway', without a lower", requires="busway"),
     "upper-bound": Plugin(WELL, BOUND, "'busway<9', without a lower bound", requires="busway<9"),
     "no-requirement": Plugin(WELL, BOUND, 'say dependencies = ["busway>=0.1"]', requires=""),

@@ -6,8 +6,6 @@ from tests.testing.suites import Plugin
 
 __all__ = ["BAD", "GOOD"]
 
-MODULE = "\n@busway.hookimpl\n"
-
 GOOD = {
     "all-hooks": Plugin(
         """
@@ -70,7 +68,6 @@ GOOD = {
         Plugin = Hooks()
         """
     ),
-    "nothing-yet": Plugin("", attribute=""),
 }
 
 EXIST = "test_hooks_exist"
@@ -88,6 +85,7 @@ def module(code: str) -> str:
 
 
 BAD = {
+    "nothing": Plugin("", LOADS, "it brings nothing", attribute=""),
     "mistyped": Plugin(
         module("def busway_handler(settings): return []"),
         EXIST,

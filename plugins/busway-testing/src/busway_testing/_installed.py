@@ -63,10 +63,11 @@ class Installed:
 
         if not self.plugin:
             fail("say which plugin is tested: `plugin` is to be the name of its entry point")
-        everything, groups = entry_points(), dict.fromkeys((self.group, HOOKS))
-        found = [
-            one for group in groups for one in everything.select(group=group, name=self.plugin)
-        ]
+        everything = entry_points()
+        found: dict[str, EntryPoint] = {}
+        for group in (self.group, HOOKS):
+            for point in everything.select(group=group, name=self.plugin):
+                found.setdefault(point.dist.name if point.dist is not None else "", point)
         if not found:
             names = ", ".join(sorted(everything.select(group=self.group).names)) or "none"
             fail(
@@ -74,7 +75,7 @@ class Installed:
                 f"there are {names}; is it in pyproject.toml, and has it been installed again "
                 "since?"
             )
-        return found
+        return list(found.values())
 
     @property
     def distribution(self) -> IDistribution:

@@ -97,8 +97,11 @@ class Conformance:
         """The installed distribution has the entry point, and what it names can be imported."""
         point, *rivals = installed.points
         if rivals:
-            names = ", ".join(str(one.dist and one.dist.name) for one in installed.points)
-            fail(f"{installed.plugin} has several entry points, of {names}: it can have but one")
+            names = ", ".join(one.dist.name for one in installed.points if one.dist is not None)
+            fail(
+                f"several distributions bring a plugin {installed.plugin}: {names}. Uninstall all "
+                "but one, or give it another name"
+            )
         try:
             point.load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of the plugin

@@ -29,7 +29,9 @@ class Settle(Protocol):
         Those are the events that its handlers publish, in whatever way, those that the handlers
         of these publish, and so on; and the tasks that handlers start, as they may still publish.
         Nothing is guessed from time that passes: it returns when nothing of that is left.
-        Events that it did not lead to are not waited for.
+        Events that it did not lead to are not waited for. What a handler leaves to a timer of the
+        loop (`call_later`), and a thread whose awaiting task was cancelled, belong to it only once
+        they publish.
 
         Args:
             event: what was published, or is being published.
