@@ -38,7 +38,8 @@ class Admission:
 
     Attributes:
         doors: who is let in.
-        live: the publications that were let in and have not ended, in order.
+        live: the publications that were let in and have not ended, in order. For tests, a dict
+            that tells of them as they come and go may be put in its place.
         expired: whether the drain's time is up: what still runs is being cancelled.
     """
 

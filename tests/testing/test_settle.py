@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from functools import partial
 
@@ -239,6 +240,28 @@ def test_a_bus_on_another_loop(bus, hear, settle):
             asyncio.run(settle(event))
             assert handled == ["user.login", "user.logout"]
         handled.clear()
+
+
+def test_many_threads(bus, hear, settle):
+    """Each publishes to the same bus, and settles its own events, and none too early."""
+    ended = Counter()
+
+    async def handle(event):
+        await asyncio.sleep(0)
+        if event.type == EventType.USER_LOGIN:
+            bus.publish_soon(Event("user.logout", {"of": event.id}))
+        else:
+            ended[event.payload["of"]] += 1
+
+    def work(_):
+        event = Event("user.login")
+        bus.publish_threadsafe(event)
+        asyncio.run(settle(event))
+        return ended[event.id]
+
+    hear(handle)
+    with bus.running(), ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(work, range(200))) == {1}
 
 
 async def test_an_event_with_its_cause_given_by_hand(bus, hear, settle, gate):

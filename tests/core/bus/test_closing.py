@@ -212,6 +212,21 @@ async def test_descendants_are_admitted_while_closing(bus, hear, soon, way):
     assert (len(handled), (await publishing).ok) == (1, True)
 
 
+async def test_start_while_closing(bus, hear, soon):
+    """A bus that is closing cannot be started before that has ended; it closes all the same."""
+    gate = asyncio.Event()
+    hear(lambda _: gate.wait())
+    bus.publish_soon(Event("user.login"))
+    await asyncio.sleep(0)
+    stopping = await closing(bus)
+    with pytest.raises(BusClosedError, match="closing"):
+        await bus.start()
+    gate.set()
+    await soon(stopping)
+    with pytest.raises(BusClosedError):
+        await bus.publish(Event("user.login"))
+
+
 async def test_grandchildren_are_admitted_while_closing(bus, hear, soon):
     """A child that lives on when its parent has ended may still publish while the bus drains."""
     gate, handled = asyncio.Event(), []
@@ -284,6 +299,15 @@ async def test_at_most_twenty_undelivered_events_are_named(hear, soon, logged):
         "25 events were not delivered when the bus stopped: "
         + ", ".join(f"user.login {event.id}" for event in events[:20])
     ]
+
+
+async def test_drain_timeout_where_no_stop_is_waited_for(hear, soon):
+    """Handlers that are cancelled are waited for, though `stop_timeout` is zero."""
+    bus = EventBus(drain_timeout=0.01, stop_timeout=0)
+    hear(lambda _: asyncio.Event().wait(), on=bus)
+    task = bus.publish_soon(Event("user.login"))
+    await soon(bus.stop())
+    assert [one.status for one in (await task).outcomes] == ["cancelled"]
 
 
 async def test_drain_timeout_of_nested_publishes(hear, soon):

@@ -22,6 +22,7 @@ async def test_returns_the_events_not_delivered(bus, hear, soon):
     events = [Event("user.login"), Event("user.login")]
     tasks = [bus.publish_soon(event) for event in events]
     bus.publish_soon(Event("user.logout"))
+    await asyncio.sleep(0)
     assert await soon(bus.drain(0.01)) == events
     gate.set()
     assert await soon(bus.drain()) == []
@@ -88,7 +89,7 @@ async def test_inside_a_handler(bus, hear, soon, way):
     event = Event("user.login")
     arguments = {"publish_many": [[event]], "deliver": [event, handler]}.get(way, [event])
     await soon(getattr(bus, way)(*arguments))
-    assert len(raised) == 1
+    assert [str(error).partition(" inside a handler ")[0] for error in raised] == ["drain()"]
 
 
 async def test_inside_a_task_of_a_handler(bus, hear, soon):

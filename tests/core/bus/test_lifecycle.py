@@ -350,11 +350,23 @@ async def test_exception_in_the_block(bus):
 
 async def test_close_warns_of_handlers_not_stopped(bus):
     """`close` on a started bus warns with the names of the handlers not stopped."""
-    bus.subscribe(Staged([], "forgotten"))
+    bus.subscribe(Staged([], "one"))
+    bus.subscribe(Staged([], "other"))
     await bus.start()
-    with pytest.warns(RuntimeWarning, match="the bus was closed with .*: forgotten") as caught:
+    with pytest.warns(RuntimeWarning, match="the bus was closed with .*: one, other$") as caught:
         bus.close()
     assert [one.filename for one in caught] == [__file__]
+
+
+async def test_close_forgets_what_was_started(bus):
+    """A handler that was not stopped before `close` is started again with the bus."""
+    notes = []
+    bus.subscribe(Staged(notes))
+    await bus.start()
+    with pytest.warns(RuntimeWarning):
+        bus.close()
+    async with bus:
+        assert notes == ["staged start"] * 2
 
 
 async def test_close_closes_where_warnings_are_errors(bus):

@@ -109,6 +109,21 @@ async def test_event_is_freed_when_its_publish_is_dropped(bus, hear, way):
     assert watched() is None
 
 
+async def test_event_is_freed_when_its_task_is_cancelled_before_it_begins(bus, hear):
+    """An event of `publish_soon` is not kept when nothing of it will ever run."""
+    hear(lambda _: None)
+    payload = Kept()
+    watched = weakref.ref(payload)
+    task = bus.publish_soon(Event("user.login", payload))
+    del payload
+    task.cancel()
+    await asyncio.wait([task])
+    del task
+    await asyncio.sleep(0)
+    gc.collect()
+    assert watched() is None
+
+
 async def test_handler_is_freed_when_unsubscribed(bus):
     """The bus forgets a handler that was unsubscribed."""
 

@@ -102,9 +102,10 @@ def test_exception_in_the_block(bus):
     assert handler.notes == ["start", "stop"]
 
 
-def test_handler_that_does_not_start(bus, logged):
+@pytest.mark.parametrize("error", [ValueError("no port"), SystemExit("no port")], ids=repr)
+def test_handler_that_does_not_start(bus, logged, error):
     """A handler whose start raises is left out and reported; the bus runs."""
-    handler, other = Staged(ValueError("no port")), Staged()
+    handler, other = Staged(error), Staged()
     bus.subscribe(handler)
     bus.subscribe(other)
     with bus.running():
@@ -114,12 +115,11 @@ def test_handler_that_does_not_start(bus, logged):
     assert len(logged()) == 1
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
-def test_start_that_interrupts(bus, error):
+def test_start_that_interrupts(bus):
     """What takes the loop down while the bus is entered is raised in the caller's thread."""
     before = set(threading.enumerate())
-    bus.subscribe(Staged(error))
-    with pytest.raises(type(error)), bus.running():
+    bus.subscribe(Staged(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt), bus.running():
         pytest.fail("it must not be entered")
     assert set(threading.enumerate()) == before
 

@@ -135,6 +135,20 @@ class Limited(Plugin):
                 return {"up": self.task is not None, "state": "well"}
         """
     ),
+    "registers-types-on-import": Plugin(
+        """
+        @busway.register_event_types
+        class Parcel(StrEnum):
+            SENT = "parcel.sent"
+
+        class Plugin(EventHandler):
+            event_types = [Parcel.SENT]
+
+            def __init__(self, limit: int = 1): ...
+
+            async def handle(self, event): ...
+        """
+    ),
     "with-hooks-besides": Plugin(
         WELL
         + """
@@ -247,6 +261,19 @@ with contextlib.suppress(RuntimeError):
 """,
         IMPORT,
         "starts a task, poller, of sleep",
+    ),
+    "not-in-a-loop": Plugin(
+        WELL
+        + """
+try:
+    asyncio.get_running_loop()
+except RuntimeError:
+    pass
+else:
+    raise ImportError("import me earlier")
+""",
+        IMPORT,
+        "raises 'ImportError: import me earlier' while an event loop is running",
     ),
     "bus": Plugin(WELL + "bus = EventBus()", IMPORT, "makes a bus ("),
     "shared-bus": Plugin(WELL + "bus = EventBus.get_instance()", IMPORT, "makes a bus ("),

@@ -35,8 +35,12 @@ def probe(module: str) -> Import:
     with TemporaryDirectory() as folder:
         started = [(mode, _start(module, mode, Path(folder))) for mode in ("plain", "inside")]
         found = [_finish(process, Path(folder) / mode) for mode, process in started]
-    effects = list(dict.fromkeys(effect for one in found for effect in one.effects))
-    return Import(effects, "" if effects else found[0].error)
+    plain, inside = found
+    effects = list(dict.fromkeys([*plain.effects, *inside.effects]))
+    if inside.error and not (plain.error or effects):
+        last = inside.error.strip().splitlines()[-1]
+        effects = [f"raises {last!r} while an event loop is running"]
+    return Import(effects, "" if effects else plain.error)
 
 
 def _start(module: str, mode: str, folder: Path) -> subprocess.Popen[str]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import pytest
 
 from busway._conform import parameters_of
-from busway.events import event_types, unregister_event_types
 from busway.exceptions import PluginError
 from busway_testing._installed import Installed
 from busway_testing._probing import probe
@@ -82,7 +81,6 @@ class Conformance:
         work = tmp_path / "conformance"
         work.mkdir()
         monkeypatch.chdir(work)
-        known = set(event_types().values())
         with standing_in(None):
             yield Installed(
                 self.plugin,
@@ -90,8 +88,6 @@ class Conformance:
                 plugin_settings,
                 lambda: request.getfixturevalue("plugin_event"),
             )
-        for enum in {type(one) for one in set(event_types().values()) - known}:
-            unregister_event_types(enum)
 
     def test_entry_point_resolves(self, installed: Installed) -> None:
         """The installed distribution has the entry point, and what it names can be imported."""
