@@ -250,11 +250,11 @@ async def test_a_task_factory_of_the_test(bus, hear, settle):
     assert len(made) == 2
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="there are no eager tasks")
-async def test_eager_tasks(bus, hear, settle):
-    """Those that end at once, and those that do not."""
+async def test_tasks_that_end_at_once(bus, hear, settle):
+    """And those that do not; eager ones, where there are any."""
     loop = asyncio.get_running_loop()
-    loop.set_task_factory(asyncio.eager_task_factory)
+    if sys.version_info >= (3, 12):
+        loop.set_task_factory(asyncio.eager_task_factory)
     ended = []
 
     async def work(turns):
