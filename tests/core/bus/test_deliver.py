@@ -89,7 +89,7 @@ async def test_interceptors_as_they_were_composed(bus, hear):
     assert composed == [handler]
 
 
-async def test_past_the_middleware(bus, hear):
+async def test_past_the_middleware(plain, bus, hear):
     """The event has passed the middleware once: it is not asked again."""
     seen = []
     bus.add_middleware(lambda _: None)
