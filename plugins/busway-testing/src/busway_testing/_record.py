@@ -75,7 +75,7 @@ class Record:
     """
 
     def __init__(self) -> None:
-        self.captured = CapturedEvents()
+        self.captured: CapturedEvents = CapturedEvents()
         self.admitted: list[Admitted] = []
         self.failures: list[Failure] = []
         self.work: dict[Work, Origin] = {}
