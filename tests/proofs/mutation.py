@@ -80,7 +80,8 @@ def _serve(module: str, keys: list[str]) -> dict[str, str | None]:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+        told = f"{done.stdout}{done.stderr}"
+        assert done.returncode == 0, f"the server ended with {done.returncode}\n{told[-10_000:]}"
         ends = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert [key for key, _, _ in ends] == keys
     return {key: how for key, _, how in ends}
