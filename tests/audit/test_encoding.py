@@ -19,9 +19,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from busway.events import Event
-from busway_audit._encoding import encode
+from busway_audit._encoding import Encoded, Encoding
 from busway_audit._forms import MAX_REPR
 from busway_audit._plain import MAX_DEPTH, MAX_VALUES, is_plain, to_plain
+from busway_audit._redaction import Redaction
+from busway_audit._snapshot import Snapshot
+
+encoding = Encoding(Redaction([]))
+
+
+def encode(event):
+    """The event as an object on a line, without what the chain adds to it."""
+    return b"{%s}\n" % encoding.encode(encoding.take(event))
 
 
 def line(payload, **fields):
@@ -239,6 +248,40 @@ def test_both_paths_write_the_same(payload):
     """Where msgspec can do it alone, `to_plain` changes nothing."""
     assert is_plain(payload)
     assert msgspec.json.encode(to_plain(payload)) == msgspec.json.encode(payload)
+
+
+@given(st.dictionaries(st.text(), plain))
+def test_it_does_not_matter_where_it_is_encoded(payload):
+    """In the writer's thread from a snapshot, or in the publisher's because something is odd."""
+    event = Event("user.login", payload, source="web")
+    later = encoding.encode(encoding.take(event))
+    odd_too = encoding.take(event.replace(payload={**payload, "\0odd": {1}}))
+    assert isinstance(odd_too, Encoded)
+    at_once = json.loads(b"{%s}" % odd_too.fields)
+    del at_once["payload"]["\0odd"]
+    assert at_once == json.loads(b"{%s}" % later)
+
+
+PLAIN = [
+    {"a": 1, "b": "x", "c": None, "d": 1.5, "e": True, "f": b"", "g": UUID, "h": Decimal(1)},
+    {"a": [1, {"b": (2, [3])}], "c": {"d": datetime(2026, 1, 1, tzinfo=UTC)}},
+    {"a": 2**70, "b": ["\ud800", 2**70]},
+]
+
+
+@pytest.mark.parametrize("payload", PLAIN)
+def test_the_exact_builtins_are_left_to_the_writers_thread(payload):
+    """The publisher pays for a copy, and no more."""
+    assert isinstance(encoding.take(Event("user.login", payload)), Snapshot)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{1}, Text("a"), Word.YES, {1: 2}, [Listing()], Point(), [[[[Number(1)]]]], bytearray()],
+)
+def test_all_else_is_encoded_at_once(value):
+    """What a subclass does, it does where the publisher sees it."""
+    assert isinstance(encoding.take(Event("user.login", {"v": value})), Encoded)
 
 
 @given(st.dictionaries(st.text(st.characters()), odd))

@@ -1,17 +1,19 @@
-"""The encoding: an event as one line of JSON, whatever its payload holds."""
+"""The encoding: an event as JSON, whatever its payload holds, without what is to be hidden."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import msgspec
 
 from busway_audit._plain import is_plain, to_plain
+from busway_audit._snapshot import Snapshot, take_snapshot
 
 if TYPE_CHECKING:
     from busway.events import Event
+    from busway_audit._redaction import Redaction
 
-__all__ = ["encode"]
+__all__ = ["Encoded", "Encoding"]
 
 _encoder = msgspec.json.Encoder()
 
@@ -23,30 +25,73 @@ _SEPARATORS: Final = (
 )
 
 
-def encode(event: Event) -> bytes:
-    r"""The line that records an event: its `to_dict()` as one JSON object.
+class Encoded(NamedTuple):
+    """An event that was encoded when it was accepted: nothing else of it need be kept.
 
-    Nothing in the event can forge a line: the only line separator in the result, by anyone's
-    count, is the `\n` at its end.
+    Attributes:
+        size: bytes in memory.
+        story: its correlation id, or its id.
+        fields: what the writer writes.
+    """
+
+    size: int
+    story: str
+    fields: bytes
+
+
+class Encoding:
+    """Takes events in the publisher's thread, at little cost, and encodes them in the writer's.
 
     Args:
-        event: its payload may hold anything; the README says which form each value takes.
-
-    Returns:
-        UTF-8, ending in `\n`.
+        redaction: what is to be hidden, in payload and metadata.
     """
-    record = event.to_dict()
-    try:
-        if is_plain(record):
-            return _line(record)
-    except (msgspec.MsgspecError, ArithmeticError, RuntimeError, TypeError, ValueError):
-        pass  # a lone surrogate, or a payload that another thread is changing
-    return _line(to_plain(record))
+
+    def __init__(self, redaction: Redaction) -> None:
+        self._redaction = redaction
+
+    def take(self, event: Event) -> Snapshot | Encoded:
+        """What is to be written of an event, as it is now; a later change does not alter it."""
+        snapshot = take_snapshot(event)
+        if snapshot is not None:
+            return snapshot
+        fields = self._encode_odd(event.to_dict())
+        return Encoded(len(fields), event.correlation_id or event.id, fields)
+
+    def encode(self, taken: Snapshot | Encoded) -> bytes:
+        """The event's `to_dict()` as a JSON object without its braces.
+
+        Nothing in the event can forge a line: there is no line separator in it, by anyone's count.
+        """
+        if isinstance(taken, Encoded):
+            return taken.fields
+        record = taken.event.to_dict()
+        record["payload"], record["metadata"] = taken.payload, taken.metadata
+        try:
+            if is_plain(record):
+                return _fields(record | self._redacted(taken))
+        except (msgspec.MsgspecError, ArithmeticError, TypeError, ValueError):
+            pass  # a lone surrogate
+        return self._encode_odd(record)
+
+    def _redacted(self, taken: Snapshot) -> dict[str, object]:
+        """What of payload and metadata must be written otherwise."""
+        redacted: dict[str, object] = {}
+        if not taken.flat or not self._redaction.hides_none(taken.payload):
+            redacted["payload"] = self._redaction.apply(taken.payload)
+        if not self._redaction.hides_none(taken.metadata):
+            redacted["metadata"] = self._redaction.apply(taken.metadata)
+        return redacted
+
+    def _encode_odd(self, record: dict[str, object]) -> bytes:
+        plain = cast("dict[str, object]", to_plain(record))
+        for name in ("payload", "metadata"):
+            plain[name] = self._redaction.apply(plain[name])
+        return _fields(plain)
 
 
-def _line(record: object) -> bytes:
-    line = _encoder.encode(record)
-    if not line.isascii():
+def _fields(record: object) -> bytes:
+    encoded = _encoder.encode(record)
+    if not encoded.isascii():
         for separator, escape in _SEPARATORS:
-            line = line.replace(separator, escape)
-    return line + b"\n"
+            encoded = encoded.replace(separator, escape)
+    return encoded[1:-1]
