@@ -131,7 +131,7 @@ class Reader:
         expected = self.seq + 1
         if record.seq > expected:
             return f"what was recorded from here to seq {record.seq - 1} is missing"
-        if record.seq <= self._held or (record.seq < expected and self.hash):
+        if record.seq <= self._held:
             return f"seq {record.seq} stands here instead"
         if self.hash and prev != self.hash:
             return "it does not continue the record before it"
