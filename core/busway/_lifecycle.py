@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from busway._names import text_of
@@ -37,6 +38,7 @@ class Lifecycle:
         self._start_timeout = start_timeout
         self._stop_timeout = stop_timeout
         self._started: dict[int, Handler] = {}
+        self._claiming = Lock()
         self._refused: dict[int, tuple[Handler, str]] = {}
 
     @property
@@ -54,9 +56,10 @@ class Lifecycle:
         if self.loop is None or self.loop.is_closed():
             self.loop = asyncio.get_running_loop()
         for handler in handlers:
-            if id(handler) in self._started:
-                continue
-            self._started[id(handler)] = handler
+            with self._claiming:  # several threads may start the bus
+                if id(handler) in self._started:
+                    continue
+                self._started[id(handler)] = handler
             task, error = _begin(handler, "start", bus), None
             try:
                 error = await _within(self._start_timeout, task)
