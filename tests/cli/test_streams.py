@@ -19,7 +19,7 @@ TIMEOUT = 60
     ("file", "reason"),
     [
         ("nothing.jsonl", "No such file or directory"),
-        ("site", "Is a directory"),
+        ("site", "Is a directory, and holds no audit trail"),
         ("site/nothing", "No such file or directory"),
         ("x" * 300, "File name too long"),
         ("", "No such file or directory"),

@@ -5,23 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from busway_cli._streams import Refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["Input", "opened"]
+__all__ = ["Input"]
 
 _CHUNK: Final = 1 << 18
-_STDIN: Final = "-"
 
 
 class Input:
     """An open file or stream.
+
+    A file is read to the end that it has now: what a handler appends to it is no input.
 
     Attributes:
         descriptor: its file descriptor.
@@ -33,6 +27,7 @@ class Input:
         status = os.fstat(descriptor)
         self._is_file = stat.S_ISREG(status.st_mode)
         self.size = self._remaining(status.st_size) if self._is_file else None
+        self._left = self.size or None  # files that the system makes up, as in /proc, say 0
         self._ended = False
         self._waiter: asyncio.Future[None] | None = None
 
@@ -48,9 +43,13 @@ class Input:
             if self._ended:
                 return b""
             try:
-                return os.read(self.descriptor, _CHUNK)
+                return self._counted(os.read(self.descriptor, self._most()))
             except BlockingIOError:  # another reader was faster
                 continue
+
+    def is_from(self, status: os.stat_result) -> bool:
+        """Whether it is read from the file of that status."""
+        return os.path.samestat(status, os.fstat(self.descriptor))
 
     def end(self) -> None:
         """Let `read` return nothing from now on, the one that is waiting too; in the loop."""
@@ -75,37 +74,13 @@ class Input:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def _most(self) -> int:
+        return _CHUNK if self._left is None else min(_CHUNK, self._left)
+
+    def _counted(self, read: bytes) -> bytes:
+        if self._left is not None:
+            self._left -= len(read)
+        return read
+
     def _remaining(self, size: int) -> int:
         return max(size - os.lseek(self.descriptor, 0, os.SEEK_CUR), 0)
-
-
-@contextmanager
-def opened(name: str) -> Iterator[Input]:
-    """An input by its path, or stdin by `-`.
-
-    Raises:
-        Refusal: if there is no such file, or it cannot be read, or it is a directory.
-    """
-    if name == _STDIN:
-        if sys.stdin is None:
-            raise Refusal("standard input is closed")
-        yield _checked(0, "standard input")
-        return
-    try:
-        # not to block on a pipe whose writer has yet to come
-        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (OSError, ValueError) as error:
-        raise Refusal(f"{name}: {getattr(error, 'strerror', None) or error}") from None
-    try:
-        yield _checked(descriptor, name)
-    finally:
-        os.close(descriptor)
-
-
-def _checked(descriptor: int, name: str) -> Input:
-    try:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise Refusal(f"{name}: Is a directory")
-        return Input(descriptor)
-    except OSError as error:
-        raise Refusal(f"{name}: {error.strerror}") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from busway_cli._input import Input
 
 __all__ = ["Lines", "parse_event"]
+
+_RECORDED: Final = frozenset({"seq", "recorded_at", "prev", "hash"})
+"""What a line of an audit trail has besides the event; it is an event without them."""
 
 
 class Lines:
@@ -41,7 +44,7 @@ class Lines:
 
 
 def parse_event(line: bytes, *, first: bool = False) -> Event | None:
-    """The event that a line holds; None for a blank line.
+    """The event that a line holds; None for a blank line, and a record of an audit trail's own.
 
     Args:
         line: the line.
@@ -62,4 +65,8 @@ def parse_event(line: bytes, *, first: bool = False) -> Event | None:
         raise EventError(str(error)) from None
     if not isinstance(decoded, Mapping):
         raise EventError(f"an event is an object, not {type(decoded).__name__}")
+    if decoded.keys() >= _RECORDED:
+        if "record" in decoded:
+            return None
+        decoded = {key: value for key, value in decoded.items() if key not in _RECORDED}
     return Event.from_dict(decoded)

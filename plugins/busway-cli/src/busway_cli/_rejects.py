@@ -62,6 +62,6 @@ def _empty(name: str, descriptor: int, source: Input) -> None:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         return
-    if os.path.samestat(status, os.fstat(source.descriptor)):
+    if source.is_from(status):
         raise Refusal(f"--rejects {name}: that is the input itself")
     os.ftruncate(descriptor, 0)

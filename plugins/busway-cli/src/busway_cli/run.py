@@ -11,9 +11,9 @@ import click
 
 from busway import EventBus
 from busway_cli._answer import answer, answer_json, keep_stdout_clean
-from busway_cli._input import opened
 from busway_cli._loading import load
 from busway_cli._logs import logs_on_stderr
+from busway_cli._opening import opened
 from busway_cli._progress import ProgressBar
 from busway_cli._publishing import Publishing
 from busway_cli._rejects import rejects_in
@@ -44,7 +44,8 @@ def run(
 ) -> None:
     """Publish events in order, with all installed plugins, drain, and report.
 
-    Reads one JSON object a line, as Event.to_dict() has it, from FILE or standard input.
+    Reads one JSON object a line, as Event.to_dict() has it, from FILE or standard input. FILE may
+    be an audit trail, or a part of one: its directory, or a file.
 
     Exit code: 0 all well; 1 a line was rejected or a handler failed; 2 it could not run;
     130 or 143 after SIGINT or SIGTERM, which stop reading, drain and report. A second one hurries.
