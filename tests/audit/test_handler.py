@@ -1,16 +1,14 @@
-"""The handler's contract: what is on disk, when, and in which order."""
+"""The handler's contract: what is accepted, what is durable, and in which order."""
 
 import asyncio
 import doctest
-import errno
 import os
-import stat
 import threading
 from pathlib import Path
 from typing import get_type_hints
 
 import pytest
-from tests.audit.trail import files, login, numbers, records
+from tests.audit.trail import chain, events, files, login, numbers, own
 
 from busway.events import Event
 from busway.handlers import ANY
@@ -22,6 +20,27 @@ async def audit(tmp_path):
     handler = AuditLogHandler(tmp_path / "audit")
     yield handler
     await handler.stop()
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    """Syncs wait until it is opened."""
+    return Gate(monkeypatch)
+
+
+class Gate:
+    def __init__(self, monkeypatch):
+        self.begun, self._open = threading.Event(), threading.Event()
+        sync = os.fdatasync
+        monkeypatch.setattr(
+            os, "fdatasync", lambda fd: (self.begun.set(), self._open.wait(10), sync(fd))
+        )
+
+    async def reached(self):
+        assert await asyncio.to_thread(self.begun.wait, 10)
+
+    def open(self):
+        self._open.set()
 
 
 def test_the_doctest_holds(monkeypatch, tmp_path):
@@ -43,36 +62,15 @@ def test_its_settings_can_be_read():
     assert hints["path"] == str | Path
 
 
-@pytest.mark.parametrize("size", [0, -1])
-def test_a_buffer_size_below_one_is_refused(size):
-    """The message names the setting."""
-    with pytest.raises(ValueError, match="buffer_size"):
-        AuditLogHandler(buffer_size=size)
-
-
-@pytest.mark.parametrize("size", [True, 1.0, "100", None])
-def test_a_buffer_size_that_is_no_int_is_refused(size):
-    """A bool is no int here."""
-    with pytest.raises(TypeError, match="buffer_size"):
-        AuditLogHandler(buffer_size=size)
-
-
-@pytest.mark.parametrize("path", [None, 5, b"audit"])
-def test_a_path_that_is_none_is_refused(path):
-    """The message names the setting."""
-    with pytest.raises(TypeError, match="path"):
-        AuditLogHandler(path)
-
-
 async def test_nothing_is_created_before_the_first_flush(tmp_path):
     """Neither by the constructor nor by `stop` with nothing to write."""
     audit = AuditLogHandler(tmp_path / "audit")
     await audit.stop()
-    assert not files(tmp_path / "audit")
+    assert not (tmp_path / "audit").exists()
 
 
-async def test_a_line_is_the_events_dict(audit, tmp_path):
-    """The fields inline, in the order of `to_dict`, and nothing else."""
+async def test_a_record_is_the_events_dict(audit, tmp_path):
+    """The fields inline, in the order of `to_dict`, between the chain's own."""
     event = Event(
         "user.login",
         {"b": 1, "a": [2.5, None, True, "é"]},
@@ -83,30 +81,24 @@ async def test_a_line_is_the_events_dict(audit, tmp_path):
     )
     await audit.handle(event)
     await audit.flush()
-    (record,) = records(tmp_path / "audit")
+    (record,) = events(tmp_path / "audit")
+    assert list(record) == ["seq", "recorded_at", *event.to_dict(), "prev", "hash"]
+    for name in ("seq", "recorded_at", "prev", "hash"):
+        del record[name]
     assert record == event.to_dict()
-    assert list(record) == list(event.to_dict())
     assert Event.from_dict(record) == event
 
 
-async def test_the_hundredth_event_brings_all_to_the_disk(audit, tmp_path):
-    """99 accepted: nothing written; 100: all of them, when `handle` returns."""
+async def test_the_hundredth_event_makes_all_durable(audit, gate):
+    """99 accepted: the disk has no work; 100: it has, and `handle` does not wait for it."""
     for n in range(99):
         await audit.handle(login(n))
-    assert not (tmp_path / "audit").exists()
+    assert not gate.begun.is_set()
     await audit.handle(login(99))
-    assert numbers(tmp_path / "audit") == list(range(100))
-
-
-async def test_a_smaller_buffer_is_written_earlier(tmp_path):
-    """`buffer_size=3` writes at 3, and again at 6."""
-    audit = AuditLogHandler(tmp_path, buffer_size=3)
-    written = []
-    for n in range(7):
-        await audit.handle(login(n))
-        written.append(len(records(tmp_path)))
-    assert written == [0, 0, 3, 3, 3, 6, 6]
-    await audit.stop()
+    await gate.reached()
+    gate.open()
+    await audit.flush()
+    assert audit.health()["durable"] == 100
 
 
 async def test_flush_writes_what_there_is(audit, tmp_path):
@@ -116,55 +108,86 @@ async def test_flush_writes_what_there_is(audit, tmp_path):
     assert numbers(tmp_path / "audit") == [1]
 
 
-async def test_flush_syncs_before_it_returns(audit, monkeypatch):
-    """After the bytes are written."""
+async def test_flush_syncs_file_and_directory_before_it_returns(audit, monkeypatch):
+    """After the bytes are written; of the next batch, the file alone."""
+    await audit.handle(login())
     calls = []
-    write, sync = os.write, os.fdatasync
-    monkeypatch.setattr(os, "write", lambda *a: (calls.append("write"), write(*a))[1])
-    monkeypatch.setattr(os, "fdatasync", lambda *a: (calls.append("sync"), sync(*a))[1])
+    for name in ("write", "fdatasync", "fsync"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, n=name, r=real: (calls.append(n), r(*a))[1])
+    await audit.flush()
+    assert calls[calls.index("write") :] == ["write", "fdatasync", "fsync"]
+    calls.clear()
     await audit.handle(login())
     await audit.flush()
-    assert calls == ["write", "sync"]
+    assert calls == ["write", "fdatasync"]
 
 
-async def test_stop_writes_the_rest(audit, tmp_path):
+async def test_a_batch_ends_in_its_commit(audit, tmp_path):
+    """Which counts its events."""
+    for size in (1, 3):
+        for n in range(size):
+            await audit.handle(login(n))
+        await audit.flush()
+    assert [record["events"] for record in own(tmp_path / "audit", "commit")] == [1, 3]
+
+
+async def test_last_durable_seq_is_that_of_the_last_record_on_disk(audit, tmp_path):
+    """It grows with each batch, and never before it is durable."""
+    await audit.handle(login())
+    assert audit.health()["last_durable_seq"] == 0
+    await audit.flush()
+    assert audit.health()["last_durable_seq"] == chain(tmp_path / "audit")[-1]["seq"]
+
+
+async def test_stop_writes_the_rest_and_its_end(audit, tmp_path):
     """And twice is no error."""
     await audit.handle(login(1))
     await audit.stop()
     await audit.stop()
-    assert numbers(tmp_path / "audit") == [1]
+    kinds = [record.get("record", "event") for record in chain(tmp_path / "audit")]
+    assert kinds == ["segment", "started", "event", "commit", "stopped", "commit"]
 
 
-async def test_stop_ends_the_thread_and_closes_the_file(tmp_path):
-    """Nothing of the handler is left but its file."""
-    audit = AuditLogHandler(tmp_path / "audit")
+async def test_stop_ends_the_thread_and_closes_all(audit):
+    """Nothing of the handler is left but its files."""
+    before = _open_files()
     await audit.handle(login(1))
     await audit.flush()
-    (thread,) = _writers()
+    thread = audit._writer._thread
     assert audit.health()["file"] in _open_files()
     await audit.stop()
     await asyncio.to_thread(thread.join, 10)
     assert not thread.is_alive()
-    assert audit.health()["file"] not in _open_files()
+    assert _open_files() - before == set()
 
 
 async def test_it_goes_on_after_stop(audit, tmp_path):
-    """In a new file; nothing is lost."""
+    """The chain is continued; nothing is lost."""
     await audit.handle(login(1))
     await audit.stop()
     await audit.handle(login(2))
     await audit.stop()
     assert numbers(tmp_path / "audit") == [1, 2]
-    assert len(files(tmp_path / "audit")) == 2
+    assert len(files(tmp_path / "audit")) == 1
+    assert len(own(tmp_path / "audit", "started")) == 2
 
 
 async def test_a_later_change_does_not_alter_the_record(audit, tmp_path):
-    """The line is made when the event is accepted."""
-    payload = {"n": ["as it was"]}
-    await audit.handle(Event("user.login", payload))
-    payload["n"].append("changed")
+    """Whatever it is that is changed."""
+    payloads = [{"n": 1}, {"n": [1]}, {"n": {"a": [1]}}, {"n": ({},)}, {"n": {1}}, {"n": [b"", {}]}]
+    metadata = {"a": "as it was"}
+    for payload in payloads:
+        await audit.handle(Event("user.login", payload, metadata=metadata))
+    payloads[1]["n"].append("changed")
+    payloads[2]["n"]["a"].append("changed")
+    payloads[3]["n"][0]["b"] = "changed"
+    payloads[4]["n"].add("changed")
+    payloads[5]["n"][1]["b"] = "changed"
+    metadata["a"] = payloads[0]["n"] = "changed"
     await audit.flush()
-    assert numbers(tmp_path / "audit") == [["as it was"]]
+    assert numbers(tmp_path / "audit") == [1, [1], {"a": [1]}, [{}], [1], ["", {}]]
+    assert {event["metadata"]["a"] for event in events(tmp_path / "audit")} == {"as it was"}
 
 
 async def test_events_published_at_once_are_all_written_in_order(audit, tmp_path):
@@ -203,177 +226,94 @@ def test_it_survives_its_loop(tmp_path):
     assert numbers(tmp_path) == [0, 1, 2]
 
 
-async def test_the_loop_runs_while_the_disk_works(audit, monkeypatch, tmp_path):
+async def test_the_loop_runs_while_the_disk_works(audit, gate, tmp_path):
     """A sync that does not return holds up nobody but those who wait for it."""
-    release, begun = threading.Event(), threading.Event()
-    sync = os.fdatasync
-    monkeypatch.setattr(os, "fdatasync", lambda fd: (begun.set(), release.wait(10), sync(fd)))
     await audit.handle(login(1))
     flush = asyncio.create_task(audit.flush())
-    await asyncio.to_thread(begun.wait, 10)
-    await asyncio.wait_for(audit.handle(login(2)), 5)
-    assert audit.health()["pending"] == 2
+    await gate.reached()
+    for n in range(2, 300):
+        await audit.handle(login(n))
+    assert audit.health()["pending"] == 299
     assert not flush.done()
-    release.set()
+    gate.open()
     await flush
     await audit.flush()
-    assert numbers(tmp_path / "audit") == [1, 2]
+    assert numbers(tmp_path / "audit") == list(range(1, 300))
 
 
-async def test_a_cancelled_flush_is_carried_through(audit, monkeypatch, tmp_path):
+async def test_a_cancelled_flush_is_carried_through(audit, gate, tmp_path):
     """Whoever waits is cancelled at once; the write goes on."""
-    release, begun = threading.Event(), threading.Event()
-    sync = os.fdatasync
-    monkeypatch.setattr(os, "fdatasync", lambda fd: (begun.set(), release.wait(10), sync(fd)))
     await audit.handle(login(1))
     flush = asyncio.create_task(audit.flush())
-    await asyncio.to_thread(begun.wait, 10)
+    await gate.reached()
     flush.cancel()
     with pytest.raises(asyncio.CancelledError):
         await flush
-    release.set()
+    gate.open()
     await audit.flush()
     assert numbers(tmp_path / "audit") == [1]
 
 
-async def test_a_cancelled_handle_loses_nothing(monkeypatch, tmp_path):
-    """Neither its own event nor those that waited with it, cancelled before the thread began."""
-    audit = AuditLogHandler(tmp_path, buffer_size=2)
-    await audit.handle(login(1))
-    second = asyncio.create_task(audit.handle(login(2)))
-    await asyncio.sleep(0)
-    second.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await second
-    await audit.handle(login(3))
-    await audit.stop()
-    assert numbers(tmp_path) == [1, 2, 3]
-
-
-def test_a_loop_that_closes_during_a_write_disturbs_nothing(monkeypatch, tmp_path, caplog):
+def test_a_loop_that_closes_during_a_write_disturbs_nothing(gate, tmp_path, caplog):
     """The job ends after its loop: nothing is logged, and the record is there."""
-    release = threading.Event()
-    sync = os.fdatasync
-    monkeypatch.setattr(os, "fdatasync", lambda fd: (release.wait(10), sync(fd)))
-    audit = AuditLogHandler(tmp_path, buffer_size=1)
+    audit = AuditLogHandler(tmp_path)
 
     async def give_up():
+        await audit.handle(login(1))
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(audit.handle(login(1)), 0.01)
+            await asyncio.wait_for(audit.flush(), 0.01)
 
     asyncio.run(give_up())
-    release.set()
+    gate.open()
     asyncio.run(audit.stop())
     assert numbers(tmp_path) == [1]
     assert not caplog.records
-
-
-async def test_files_and_directories_are_their_owners_alone(tmp_path):
-    """Even with an umask of 0; the parents too."""
-    before = os.umask(0)
-    try:
-        audit = AuditLogHandler(tmp_path / "logs" / "audit", buffer_size=1)
-        await audit.handle(login())
-        await audit.stop()
-    finally:
-        os.umask(before)
-    (file,) = files(tmp_path / "logs" / "audit")
-    modes = [stat.S_IMODE(each.stat().st_mode) for each in (file, file.parent, file.parent.parent)]
-    assert modes == [0o600, 0o700, 0o700]
-
-
-async def test_two_handlers_on_one_path_never_share_a_file(tmp_path):
-    """Nor do ten, in the same second."""
-    audits = [AuditLogHandler(tmp_path, buffer_size=1) for _ in range(10)]
-    await asyncio.gather(*(audit.handle(login(n)) for n, audit in enumerate(audits)))
-    assert len(files(tmp_path)) == 10
-    assert len({audit.health()["file"] for audit in audits}) == 10
-    assert sorted(numbers(tmp_path)) == list(range(10))
-    for audit in audits:
-        await audit.stop()
-
-
-async def test_a_symlink_in_the_files_place_is_not_followed(tmp_path, monkeypatch):
-    """A name that is taken, by whatever, is left alone; the next number is tried."""
-    victim = tmp_path / "victim"
-    victim.write_text("precious\n")
-    place = tmp_path / "audit"
-    place.mkdir()
-    audit = AuditLogHandler(place, buffer_size=1)
-    await audit.handle(login(1))
-    taken = Path(audit.health()["file"])
-    await audit.stop()
-    taken.rename(tmp_path / "kept.jsonl")
-    for minute in range(2):  # whichever second it is by now, the clock of the file name stands
-        taken.with_name(taken.name.replace("-0001.", f"-000{minute + 1}.")).symlink_to(victim)
-    monkeypatch.setattr("busway_audit._file.datetime", _Stopped(taken.name[6:22]))
-    await audit.handle(login(2))
-    await audit.stop()
-    assert victim.read_text() == "precious\n"
-    assert audit.health()["file"].endswith("-0003.jsonl")
-
-
-class _Stopped:
-    def __init__(self, stamp):
-        self.stamp = stamp
-
-    def now(self, _zone):
-        return self
-
-    def strftime(self, _format):
-        return self.stamp
 
 
 async def test_a_relative_path_is_that_of_the_construction(tmp_path, monkeypatch):
     """A later `chdir` moves nothing."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
-    audit = AuditLogHandler("audit", buffer_size=1)
+    audit = AuditLogHandler("audit")
     monkeypatch.chdir(tmp_path / "elsewhere")
     await audit.handle(login(1))
     await audit.stop()
     assert numbers(tmp_path / "audit") == [1]
 
 
-async def test_a_path_that_is_a_file_is_named_with_the_remedy(tmp_path):
-    """And the events wait until it is mended."""
-    blocked = tmp_path / "audit"
-    blocked.write_text("in the way")
-    audit = AuditLogHandler(blocked, buffer_size=1)
-    with pytest.raises(NotADirectoryError, match=r"`path`.*audit") as caught:
-        await audit.handle(login(1))
-    assert caught.value.errno == errno.ENOTDIR
-    assert caught.value.filename == str(blocked)
-    blocked.unlink()
-    await audit.stop()
-    assert numbers(blocked) == [1]
-
-
-async def test_a_file_that_was_deleted_is_replaced(audit, tmp_path, caplog):
-    """What comes after does not go into a file that nobody can read."""
-    await audit.handle(login(1))
-    await audit.flush()
-    Path(audit.health()["file"]).unlink()
-    await audit.handle(login(2))
-    await audit.flush()
-    assert numbers(tmp_path / "audit") == [2]
-    assert "deleted" in caplog.text
+async def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch):
+    """In a setting no shell has expanded it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    handler = AuditLogHandler(path="~/trail")
+    await handler.handle(login(1))
+    await handler.stop()
+    assert numbers(tmp_path / "trail") == [1]
 
 
 async def test_health_counts(audit):
-    """Accepted, pending, flushed; the file once there is one."""
-    assert audit.health() == {"accepted": 0, "pending": 0, "flushed": 0, "file": "", "error": ""}
+    """Accepted, pending, durable; the file and the slot once there are any."""
+    nothing = {
+        "accepted": 0,
+        "pending": 0,
+        "durable": 0,
+        "dropped": 0,
+        "pending_bytes": 0,
+        "last_durable_seq": 0,
+        "slot": 0,
+        "file": "",
+        "error": "",
+    }
+    assert audit.health() == nothing
     await audit.handle(login())
     before = audit.health()
-    assert (before["accepted"], before["pending"], before["flushed"]) == (1, 1, 0)
+    assert (before["accepted"], before["pending"], before["durable"]) == (1, 1, 0)
+    assert before["pending_bytes"] > 0
     await audit.flush()
     after = audit.health()
-    assert (after["accepted"], after["pending"], after["flushed"]) == (1, 0, 1)
+    assert (after["accepted"], after["pending"], after["durable"]) == (1, 0, 1)
+    assert after["pending_bytes"] == 0
+    assert after["slot"] == 1
     assert Path(after["file"]).exists()
-
-
-def _writers():
-    return [each for each in threading.enumerate() if each.name.startswith("busway-audit")]
 
 
 def _open_files():
@@ -384,12 +324,3 @@ def _open_files():
         except FileNotFoundError:  # the listing's own
             continue
     return open_files
-
-
-async def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch):
-    """In a setting no shell has expanded it."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    handler = AuditLogHandler(path="~/trail", buffer_size=1)
-    await handler.handle(Event("user.login"))
-    await handler.stop()
-    assert len(list((tmp_path / "trail").glob("*.jsonl"))) == 1

@@ -1,13 +1,16 @@
-"""Processes: forks, and ends without `stop()`."""
+"""Processes: several on one path, forks, and ends without `stop()`."""
 
 import asyncio
 import gc
 import os
+import signal
+import subprocess
+import sys
 import threading
 import weakref
 
 import pytest
-from tests.audit.trail import files, login, numbers, python
+from tests.audit.trail import chain, files, login, numbers, own, python, slots
 
 from busway_audit import AuditLogHandler
 
@@ -36,16 +39,103 @@ if child:
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
 
+async def test_handlers_on_one_path_have_a_slot_each(tmp_path):
+    """Ten of them at once; each continues a chain of its own."""
+    audits = [AuditLogHandler(tmp_path) for _ in range(10)]
+    for n, audit in enumerate(audits):
+        await audit.handle(login(n))
+    await asyncio.gather(*(audit.flush() for audit in audits))
+    assert sorted(audit.health()["slot"] for audit in audits) == list(range(1, 11))
+    assert slots(tmp_path) == list(range(1, 11))
+    assert sorted(numbers(tmp_path)) == list(range(10))
+    for audit in audits:
+        await audit.stop()
+
+
+async def test_a_slot_that_is_free_again_is_taken_by_the_next(tmp_path):
+    """The lowest one; its chain goes on."""
+    first, second = AuditLogHandler(tmp_path), AuditLogHandler(tmp_path)
+    for n, audit in enumerate((first, second)):
+        await audit.handle(login(n))
+        await audit.flush()
+    await first.stop()
+    third = AuditLogHandler(tmp_path)
+    await third.handle(login(2))
+    await third.stop()
+    await second.stop()
+    assert [r["payload"]["n"] for r in chain(tmp_path, 1) if "record" not in r] == [0, 2]
+    assert slots(tmp_path) == [1, 2]
+
+
+def test_a_slot_whose_writer_was_killed_is_free(tmp_path):
+    """The kernel lets go of the lock; what was durable stays."""
+    code = """
+asyncio.run(audit.handle(login(0)))
+asyncio.run(audit.flush())
+print("durable", flush=True)
+sys.stdin.read()
+"""
+    child = subprocess.Popen(
+        [sys.executable, "-c", HEAD + code, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout.readline() == b"durable\n"
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    audit = AuditLogHandler(tmp_path)
+    asyncio.run(audit.handle(login(1)))
+    asyncio.run(audit.stop())
+    assert numbers(tmp_path) == [0, 1]
+    assert slots(tmp_path) == [1]
+    assert len(own(tmp_path, "started")) == 2
+    assert len(own(tmp_path, "stopped")) == 1
+
+
 @forking
 @pytest.mark.parametrize("flushed", [False, True])
-def test_a_forked_child_writes_a_file_of_its_own(tmp_path, flushed):
+def test_a_forked_child_writes_a_chain_of_its_own(tmp_path, flushed):
     """What was accepted before the fork is the parent's, and is written once."""
     done = python(HEAD + FORK.format(flushed=flushed), tmp_path)
     assert done.returncode == 0, done.stderr
     assert not done.stderr
-    per_file = [file.read_text().count("\n") for file in files(tmp_path)]
-    assert sorted(per_file) == [1, 2]
     assert sorted(numbers(tmp_path)) == ["before", "child", "parent"]
+    assert len(own(tmp_path, "started")) == 2
+
+
+@forking
+def test_a_child_does_not_keep_its_parents_slot(tmp_path):
+    """The parent is killed; its child lives on, and the slot is free all the same."""
+    code = """
+asyncio.run(audit.handle(login("parent")))
+asyncio.run(audit.flush())
+if os.fork() == 0:
+    asyncio.run(audit.handle(login("child")))
+    asyncio.run(audit.flush())
+    print("durable", flush=True)
+    sys.stdin.read()
+    asyncio.run(audit.stop())
+    os._exit(0)
+sys.stdin.read()
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", HEAD + code, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with parent:
+        assert parent.stdout.readline() == b"durable\n"
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        audit = AuditLogHandler(tmp_path)
+        asyncio.run(audit.handle(login("next")))
+        asyncio.run(audit.flush())
+        assert audit.health()["slot"] == 1
+        asyncio.run(audit.stop())
+        parent.stdin.close()
+        parent.stdout.read()
+    assert sorted(numbers(tmp_path)) == ["child", "next", "parent"]
+    assert slots(tmp_path) == [1, 2]
 
 
 @forking
@@ -53,7 +143,6 @@ def test_a_child_that_was_forked_during_a_write_works(tmp_path):
     """The parent's locks are held at the fork; the child has its own."""
     code = """
 import threading
-import weakref
 sync, begun, go = os.fdatasync, threading.Event(), threading.Event()
 os.fdatasync = lambda fd: (begun.set(), go.wait(10), sync(fd))
 asyncio.run(audit.handle(login("before")))
@@ -84,12 +173,32 @@ asyncio.run(audit.handle(login("before")))
 child = os.fork()
 if child:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert not os.path.exists(sys.argv[1] + "/none") and not os.listdir(sys.argv[1])
+    assert not os.listdir(sys.argv[1])
     asyncio.run(audit.stop())
 """
     done = python(HEAD + code, tmp_path)
     assert done.returncode == 0, done.stderr
     assert numbers(tmp_path) == ["before"]
+
+
+@forking
+def test_a_multiprocessing_child_writes_the_rest(tmp_path):
+    """It ends without the interpreter's exit, but in an order of its own."""
+    code = """
+import multiprocessing
+
+def work():
+    asyncio.run(audit.handle(login("child")))
+
+multiprocessing.set_start_method("fork")
+child = multiprocessing.Process(target=work)
+child.start()
+child.join()
+assert child.exitcode == 0
+"""
+    done = python(HEAD + code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert numbers(tmp_path) == ["child"]
 
 
 @pytest.mark.parametrize("end", ["", "sys.exit(3)", "raise ValueError", "audit = None"])
@@ -98,6 +207,19 @@ def test_an_exit_without_stop_writes_the_rest(tmp_path, end):
     code = "for n in range(3):\n    asyncio.run(audit.handle(login(n)))\n"
     python(HEAD + code + end, tmp_path)
     assert numbers(tmp_path) == [0, 1, 2]
+    assert len(own(tmp_path, "stopped")) == 1
+
+
+def test_what_is_accepted_while_the_interpreter_exits_is_written(tmp_path):
+    """By who was registered before the trail's own last flush, and so comes after it."""
+    code = """
+import atexit
+atexit.register(lambda: asyncio.run(audit.handle(login("late"))))
+asyncio.run(audit.handle(login("early")))
+"""
+    done = python(HEAD + code, tmp_path)
+    assert not done.stderr
+    assert numbers(tmp_path) == ["early", "late"]
 
 
 def test_an_exit_that_cannot_write_says_how_much_is_lost(tmp_path):
@@ -113,19 +235,24 @@ def test_an_exit_that_cannot_write_says_how_much_is_lost(tmp_path):
 
 
 async def test_a_handler_that_nobody_holds_is_written_and_freed(tmp_path):
-    """No cycle keeps it alive; its thread ends."""
+    """No cycle keeps it alive; its thread ends, and its slot is free."""
     audit = AuditLogHandler(tmp_path)
     await audit.handle(login(1))
+    thread = audit._writer._thread
     gc.disable()
     try:
         del audit
         assert numbers(tmp_path) == [1]
     finally:
         gc.enable()
+    await asyncio.to_thread(thread.join, 10)
+    assert not thread.is_alive()
+    await _write(tmp_path, 2)
+    assert len(files(tmp_path)) == 1
 
 
 async def test_a_handler_dropped_during_a_write_loses_nothing(tmp_path, monkeypatch):
-    """The job holds it until it is done; what was accepted meanwhile follows."""
+    """What is being written is carried through; what was accepted meanwhile follows."""
     release, begun = threading.Event(), threading.Event()
     sync = os.fdatasync
     monkeypatch.setattr(os, "fdatasync", lambda fd: (begun.set(), release.wait(10), sync(fd)))
@@ -136,11 +263,40 @@ async def test_a_handler_dropped_during_a_write_loses_nothing(tmp_path, monkeypa
     await audit.handle(login(2))
     flush.cancel()
     await asyncio.wait([flush])
-    (thread,) = [each for each in threading.enumerate() if each.name.startswith("busway-audit")]
     known = weakref.ref(audit)
+    threading.Timer(0.05, release.set).start()
     del audit, flush
-    assert known() is not None
-    release.set()
-    await asyncio.to_thread(thread.join, 10)
     assert known() is None
     assert numbers(tmp_path) == [1, 2]
+
+
+async def test_a_collector_that_comes_by_in_the_writers_thread_does_no_harm(tmp_path):
+    """A handler in a cycle can be collected anywhere: there, with the lock held."""
+    audit = AuditLogHandler(tmp_path)
+    await audit.handle(login(1))
+    writer, thread = audit._writer, audit._writer._thread
+    cycle = [audit]
+    cycle.append(cycle)
+    gc.disable()
+    try:
+        del audit, cycle
+        encode = writer._flusher._encoding.encode
+
+        def collect(entry):
+            gc.collect()
+            return encode(entry)
+
+        writer._flusher._encoding.encode = collect
+        writer.flush()
+        await asyncio.to_thread(thread.join, 10)
+    finally:
+        gc.enable()
+    assert not thread.is_alive()
+    assert numbers(tmp_path) == [1]
+    assert len(own(tmp_path, "stopped")) == 1
+
+
+async def _write(path, n):
+    audit = AuditLogHandler(path)
+    await audit.handle(login(n))
+    await audit.stop()

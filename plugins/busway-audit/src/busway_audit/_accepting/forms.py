@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 if TYPE_CHECKING:
-    from busway_audit._plain import Walk
+    from busway_audit._accepting.plain import Walk
 
 __all__ = ["INT_MAX", "INT_MIN", "form", "tagged_repr"]
 

@@ -10,12 +10,12 @@ from uuid import UUID
 
 import msgspec
 
-from busway_audit._forms import INT_MAX, INT_MIN, form, tagged_repr
+from busway_audit._accepting.forms import INT_MAX, INT_MIN, form, tagged_repr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Walk", "is_plain", "to_plain"]
+__all__ = ["Walk", "count_plain", "to_plain"]
 
 MAX_DEPTH: Final = 100
 """Containers within containers; what lies deeper is marked, not written."""
@@ -23,6 +23,8 @@ MAX_DEPTH: Final = 100
 MAX_VALUES: Final = 1_000_000
 """Values of one record: small objects that share their parts can stand for endless ones."""
 
+_TOO_MANY: Final = f"more than {MAX_VALUES} values"
+_TEXT: Final = frozenset({str})
 _SCALARS: Final = frozenset(
     {str, float, bool, NoneType, bytes, bytearray, UUID, Decimal, date, timedelta}
 )
@@ -30,40 +32,47 @@ _CONTAINERS: Final = frozenset({dict, list, tuple})
 _encoder = msgspec.json.Encoder()
 
 
-def is_plain(record: dict[str, object]) -> bool:
-    """Whether msgspec can write a record as it stands, in the documented forms.
+def count_plain(fields: object) -> int:
+    """How many containers a mapping is made of, itself included, if msgspec can write it as it is.
 
     Exact types only: what subclasses make of themselves is for `to_plain`, and so is what msgspec
-    would write in another form (sets, integers beyond 64 bits, `msgspec.Raw`). At most `MAX_DEPTH`
-    containers are looked at, so that neither a cycle nor a deep nest can keep it busy.
+    would write in another form than is documented (sets, integers beyond 64 bits, `msgspec.Raw`).
+    Fewer than `MAX_DEPTH` containers are looked at, so that neither a cycle, nor a deep nest, nor
+    parts that are shared can keep it busy.
+
+    Returns:
+        0 if it cannot.
     """
-    containers: list[object] = [record]
+    if type(fields) is not dict:
+        return 0
+    containers: list[object] = [fields]
     for container in containers:
         if isinstance(container, dict):
-            for key in container:
-                if type(key) is not str:
-                    return False
+            if not _TEXT.issuperset(map(type, container)):
+                return 0
             container = container.values()  # noqa: PLW2901 - of a dict the values, from here on
         for item in container:  # type: ignore[attr-defined]  # _CONTAINERS are iterable
             kind = type(item)
             if kind in _SCALARS:
                 continue
-            if kind in _CONTAINERS and len(containers) < MAX_DEPTH:
+            if kind in _CONTAINERS and len(containers) < MAX_DEPTH - 1:
                 containers.append(item)
             elif not (kind is int and INT_MIN <= item <= INT_MAX) and not (
                 kind is datetime and (item.tzinfo is None or item.tzinfo is UTC)
             ):
-                return False
-    return True
+                return 0
+    return len(containers)
 
 
-def to_plain(value: object) -> object:
-    """A value as lists, str-keyed dicts and scalars that msgspec writes in their documented form.
+def to_plain(record: dict[str, object]) -> dict[str, object]:
+    """A record's fields as lists, str-keyed dicts and scalars that msgspec writes as documented.
 
     It raises for no value: what has no form, or fails while it is looked at, becomes its tagged
-    `repr`. The README's table says what becomes of what.
+    `repr`. The README's table says what becomes of what. Whatever is cut short, each field stays.
     """
-    return Walk().plain(value)
+    walk = Walk()
+    walk.path.add(id(record))
+    return {name: walk.plain(value) for name, value in record.items()}
 
 
 class Walk:
@@ -103,20 +112,23 @@ class Walk:
         written: list[object] = []
         for item in items:
             if self.left <= 0:
-                written.append({"__truncated__": f"more than {MAX_VALUES} values"})
+                written.append({"__truncated__": _TOO_MANY})
                 break
             written.append(self.plain(item))
         return written
 
     def mapping(self, pairs: Iterable[tuple[object, object]]) -> dict[str, object]:
         """An object of the pairs; as a list of pairs where two keys have one text."""
-        pairs = list(pairs)
-        keys = self.items(key for key, _ in pairs)
-        values = self.items(item for _, item in pairs)
-        names = [key if isinstance(key, str) else _json(key) for key in keys]
-        if len(set(names)) < len(pairs):
-            return {"__items__": [list(pair) for pair in zip(keys, values, strict=False)]}
-        return dict(zip(names, values, strict=False))
+        written: list[tuple[object, object]] = []
+        for key, value in pairs:
+            if self.left <= 0:
+                written.append(("__truncated__", _TOO_MANY))
+                break
+            written.append((self.plain(key), self.plain(value)))
+        names = [key if isinstance(key, str) else _json(key) for key, _ in written]
+        if len(set(names)) < len(written):
+            return {"__items__": [list(pair) for pair in written]}
+        return dict(zip(names, (value for _, value in written), strict=True))
 
     def ordered(self, items: Iterable[object]) -> list[object]:
         """Each item's plain form, in an order that does not depend on hashes."""

@@ -1,0 +1,1 @@
+"""Accepting: from an event to what waits in memory for the disk."""

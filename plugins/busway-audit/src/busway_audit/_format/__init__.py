@@ -1,0 +1,1 @@
+"""The format: what stands on the disk, whoever writes or reads it."""

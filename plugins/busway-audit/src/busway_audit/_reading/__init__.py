@@ -1,0 +1,1 @@
+"""Reading: the lines of a trail, and whether they hold."""
