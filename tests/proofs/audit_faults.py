@@ -1,195 +1,209 @@
-"""The audit trail under a failing disk: nothing lost, doubled or out of order.
+"""The audit trail under a failing disk: at every n-th system call, nothing is lost unseen.
 
-For each kind of fault and each layout of batches, one run for every position at which the fault
-can strike, and for one, two or three strikes in a row; after each run the file must hold every
-event once, in order. The position is that of the system call, counted from the run's beginning;
-positions are tried until one is past the last call.
+For each fault, each run, and one to three strikes in a row, one run for every call at which it
+can strike; calls are tried until one is past the last. Whatever happens, an explicit flush either
+raises or has made all durable; on a disk that works again everything is written, once, in order;
+and a descriptor whose sync has failed is not synced again.
+
+The pieces `kernel …` do the same from outside: strace injects the fault into the process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
-import os
 import random
+import re
+import shutil
+import subprocess
+import sys
 import tempfile
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from errno import EIO, ENOSPC
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from tests.audit.disk import CALLS, Disk
+from tests.audit.trail import login, numbers
 
-from busway.events import Event
 from busway_audit import AuditLogHandler
 
-KINDS = ("write", "short", "sync", "cut", "open", "directory")
+__all__ = ["pieces", "run", "sample"]
+
+FAULTS: dict[str, int | str] = {
+    "EIO": errno.EIO,
+    "ENOSPC": errno.ENOSPC,
+    "EDQUOT": errno.EDQUOT,
+    "EINTR": errno.EINTR,
+    "short": "short",
+    "full": "full",
+}
+RUNS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "rotating": {"rotate_bytes": 1_500},
+    "sealed": {"key": "5a" * 32, "rotate_bytes": 4_000},
+    "torn": {},
+}
 STRIKES = (1, 2, 3)
-LAYOUTS = ("1", "3", "1,1", "2,3", "5,1,4", "1,1,1,1,1,1", "100,1,100")
+BATCHES = (1, 3, 2, 1)
+MEMORY = Path("/dev/shm")
 
-
-class Disk:
-    """System calls that fail on demand, in the audit trail's own thread and nowhere else.
-
-    Args:
-        kind: what fails. `short`: half is written before it does; `cut`: a write fails after its
-            half, and so do the next `strikes` attempts to cut the file back.
-        position: which call is the first to fail, from 1.
-        strikes: how many in a row do.
-
-    Attributes:
-        calls: how many of the calls that can fail were made.
-        struck: how many failed.
-    """
-
-    def __init__(self, kind: str, position: int, strikes: int) -> None:
-        self.kind = kind
-        self.position = position
-        self.strikes = strikes
-        self.calls = self.struck = self.uncuttable = 0
-
-    def strikes_now(self) -> bool:
-        self.calls += 1
-        if self.position <= self.calls < self.position + self.strikes:
-            self.struck += 1
-            return True
-        return False
-
-    def write(self, fd: int, data: bytes) -> int:
-        if self.kind not in ("write", "short", "cut") or not self.strikes_now():
-            return _write(fd, data)
-        if self.kind != "write":
-            _write(fd, data[: len(data) // 2])
-        if self.kind == "cut":
-            self.uncuttable = self.strikes
-        raise OSError(ENOSPC, "no space, says the proof")
-
-    def truncate(self, fd: int, length: int) -> None:
-        if self.uncuttable:
-            self.uncuttable -= 1
-            raise OSError(EIO, "no cutting, says the proof")
-        _ftruncate(fd, length)
-
-    def sync(self, fd: int) -> None:
-        if self.kind == "sync" and self.strikes_now():
-            raise OSError(EIO, "no sync, says the proof")
-        _fdatasync(fd)
-
-    def sync_directory(self, fd: int) -> None:
-        if self.kind == "directory" and self.strikes_now():
-            raise OSError(EIO, "no sync of the directory, says the proof")
-        _fsync(fd)
-
-    def open(self, path: Any, flags: int, mode: int = 0o777, **options: Any) -> int:
-        if self.kind == "open" and str(path).endswith(".jsonl") and self.strikes_now():
-            raise OSError(ENOSPC, "no new file, says the proof")
-        return _open(path, flags, mode, **options)
-
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        replaced = {
-            "write": self.write,
-            "ftruncate": self.truncate,
-            "fdatasync": self.sync,
-            "fsync": self.sync_directory,
-            "open": self.open,
-        }
-        originals = {name: getattr(os, name) for name in replaced}
-        for name, faulty in replaced.items():
-            setattr(os, name, _in_writer(faulty, originals[name]))
-        try:
-            yield
-        finally:
-            for name, original in originals.items():
-                setattr(os, name, original)
-
-
-_write, _ftruncate, _fdatasync, _fsync = os.write, os.ftruncate, os.fdatasync, os.fsync
-_open = os.open
-
-
-def _in_writer(faulty: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
-    def call(*args: Any, **options: Any) -> Any:
-        here = threading.current_thread().name.startswith("busway-audit")
-        return (faulty if here else original)(*args, **options)
-
-    return call
+SYSTEM_CALLS = (
+    *("mkdir", "openat", "flock", "getdents64", "newfstatat", "lseek", "pread64", "read", "write"),
+    *("ftruncate", "fdatasync", "fsync", "rename", "renameat2", "unlinkat", "close"),
+)
+FILES = (
+    *(f"audit-{number:06}.jsonl" for number in range(1, 7)),
+    *("audit-000001.torn-1", "audit.lock", "audit.head", "audit.head.new"),
+)
+ERRORS = ("EIO", "ENOSPC", "EINTR")
+CHILD = """
+import asyncio, sys
+from tests.proofs.audit_faults import write_through
+print(asyncio.run(write_through(sys.argv[1], sys.argv[2])))
+"""
 
 
 def pieces() -> list[str]:
-    """Every kind of fault with every layout of batches and every number of strikes."""
+    """Every fault with every run and number of strikes; and those of the kernel."""
+    ours = itertools.product(FAULTS, RUNS, STRIKES)
+    theirs = itertools.product(SYSTEM_CALLS, ERRORS, RUNS) if shutil.which("strace") else ()
     return [
-        f"{kind} {layout} x{strikes}"
-        for kind, layout, strikes in itertools.product(KINDS, LAYOUTS, STRIKES)
+        *(f"kernel {call} {error} {name}" for call, error, name in theirs),
+        *(f"{fault} {name} x{strikes}" for fault, name, strikes in ours),
     ]
 
 
 def sample(seed: int) -> list[str]:
-    """Two pieces of each kind."""
+    """Six pieces of ours, and one of the kernel's."""
     chosen = random.Random(seed)
-    every = pieces()
-    return [
-        piece
-        for kind in KINDS
-        for piece in sorted(chosen.sample([p for p in every if p.startswith(f"{kind} ")], 2))
-    ]
+    ours = [piece for piece in pieces() if not piece.startswith("kernel")]
+    theirs = [piece for piece in pieces() if piece.startswith("kernel fdatasync EIO")]
+    return [*chosen.sample(ours, 6), *theirs[:1]]
 
 
 def run(piece: str) -> dict[str, int]:
     """Try every position of one piece.
 
     Raises:
-        AssertionError: if an event is lost, doubled or out of order, or a failure was not told.
+        AssertionError: if an event is lost, doubled or out of order, a failure was not told, or a
+            descriptor was synced after a failed sync.
     """
-    kind, layout, strikes = piece.split()
+    by_strace = piece.startswith("kernel")
+    attempt, name = (
+        (_inject, piece.rsplit(maxsplit=1)[-1]) if by_strace else (_fail, piece.split()[1])
+    )
     counts: Counter[str] = Counter()
-    for position in itertools.count(1):
-        disk = Disk(kind, position, int(strikes.removeprefix("x")))
-        batches = [int(size) for size in layout.split(",")]
-        with tempfile.TemporaryDirectory() as path:
-            failures = asyncio.run(_write_through(disk, batches, Path(path)))
-            written = _sequence(Path(path))
-        assert written == list(range(sum(batches))), f"{piece} at {position}: {written}"
-        told = failures >= disk.struck if kind == "cut" else failures == disk.struck
-        assert told, f"{piece} at {position}: {failures} of {disk.struck} faults told"
-        counts.update(runs=1, faults=disk.struck, records=len(written))
-        if not disk.struck:
-            return dict(counts)
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.exists() else None) as folder:
+        for position in itertools.count(1):
+            path = Path(folder) / str(position)
+            if name == "torn":
+                asyncio.run(_tear(path))
+            found = attempt(piece, position, path)
+            _check(path, name, f"{piece} at {position}")
+            counts.update(found)
+            shutil.rmtree(path)
+            if not found["faults"]:
+                return dict(counts)
     raise AssertionError("unreachable")
 
 
-async def _write_through(disk: Disk, batches: list[int], path: Path) -> int:
-    """Accept the batches, flushing after each, with one more flush at the end, on a good disk."""
-    handler = AuditLogHandler(path, buffer_size=1_000)
-    accepted = failures = 0
-    with disk.installed():
-        for size in batches:
+def _fail(piece: str, position: int, path: Path) -> dict[str, int]:
+    """One run on our own failing disk; what was counted."""
+    fault, name, strikes = piece.split()
+    # every call can fail; what can be done by halves is a write
+    calls = ("write",) if fault in ("short", "full") else CALLS
+    disk = Disk(FAULTS[fault], position, int(strikes[1:]), calls=calls)
+    raised = asyncio.run(write_through(path, name, disk))
+    assert not disk.resynced, f"{piece} at {position}: synced again"
+    return {"runs": 1, "faults": disk.struck, "flushes that raised": raised}
+
+
+def _inject(piece: str, position: int, path: Path) -> dict[str, int]:
+    """One run in a process into which strace injects the fault; what was counted."""
+    _, call, error, name = piece.split()
+    log = path.with_suffix(".log")
+    files = [path, *(path / file for file in FILES)]
+    command = [
+        *(
+            "strace",
+            "-f",
+            "-qq",
+            "-o",
+            str(log),
+            "-e",
+            f"inject={call}:error={error}:when={position}",
+        ),
+        *(part for file in files for part in ("-P", str(file))),
+        *(sys.executable, "-W", "ignore", "-c", CHILD, str(path), name),
+    ]
+    here = Path(__file__).parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=here)
+    assert done.returncode == 0, f"{piece} at {position}: {done.stderr}"
+    told = log.read_text()
+    assert not _synced_again(told), f"{piece} at {position}: synced again\n{told}"
+    faults = told.count("(INJECTED)")
+    return {"runs": 1, "faults": faults, "flushes that raised": int(done.stdout)}
+
+
+def _synced_again(log: str) -> bool:
+    """Whether a descriptor was synced after a sync of it had failed, and before it was closed."""
+    spoiled = set()
+    for name, fd, result in re.findall(r"(fdatasync|fsync|close)\((\d+)\) += (.+)", log):
+        if name == "close":
+            spoiled.discard(fd)
+        elif fd in spoiled:
+            return True
+        elif "INJECTED" in result and "EINTR" not in result:  # Python itself goes on after EINTR
+            spoiled.add(fd)
+    return False
+
+
+async def write_through(path: str | Path, name: str, disk: Disk | None = None) -> int:
+    """Write batches while the disk fails, flushing after each, and at last on a good one.
+
+    Returns:
+        How many flushes raised.
+    """
+    path = Path(path)
+    raised = accepted = 0
+    audit = AuditLogHandler(path, rotate_daily=False, buffer_size=1_000, **RUNS[name])
+    with nullcontext() if disk is None else disk.installed():
+        for size in BATCHES:
             for _ in range(size):
-                await handler.handle(Event("audit.log", {"n": accepted}))
+                await audit.handle(login(accepted))
                 accepted += 1
             try:
-                await handler.flush()
+                await audit.flush()
             except OSError:
-                failures += 1
-                assert handler.health()["error"]
-                assert disk.kind == "cut" or _whole(path), "a part of a failed batch is left"
+                raised += 1
+                assert audit.health()["error"]
+                assert audit.health()["pending"] > 0
             else:
-                assert len(_sequence(path)) == accepted, "flush() returned before all was written"
-    await handler.flush()
-    assert handler.health()["pending"] == 0
-    assert not handler.health()["error"]
-    await handler.stop()
-    return failures
+                assert audit.health()["pending"] == 0, "flush() returned before all was durable"
+                assert audit.health()["error"] == ""
+                if disk is not None:  # strace would make this fail, too
+                    _check(path, name, f"{accepted} acknowledged", accepted)
+    await audit.flush()
+    assert audit.health()["pending"] == 0
+    assert audit.health()["error"] == ""
+    await audit.stop()
+    return raised
 
 
-def _whole(path: Path) -> bool:
-    """Whether every file ends at a line."""
-    return all(data.endswith(b"\n") for file in path.glob("*.jsonl") if (data := file.read_bytes()))
+async def _tear(path: Path) -> None:
+    """Leave behind what a crash in the middle of a batch does."""
+    audit = AuditLogHandler(path, rotate_daily=False)
+    await audit.handle(login("before"))
+    await audit.stop()
+    with (path / "audit-000001.jsonl").open("ab") as file:
+        file.write(b'{"seq":8,"recorded_at":"2026')
 
 
-def _sequence(path: Path) -> list[int]:
-    lines = b"".join(file.read_bytes() for file in sorted(path.glob("*.jsonl"))).splitlines()
-    return [msgspec.json.decode(line)["payload"]["n"] for line in lines]
+def _check(path: Path, name: str, when: str, accepted: int = sum(BATCHES)) -> None:
+    """All that was accepted is there, once, in order."""
+    key = RUNS[name].get("key")
+    found = numbers(path, bytes.fromhex(key) if key else None)
+    before = ["before"] if name == "torn" else []
+    assert found == [*before, *range(accepted)], f"{when}: {found}"
