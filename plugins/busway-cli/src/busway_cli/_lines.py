@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -63,9 +62,9 @@ def parse_event(line: bytes, *, first: bool = False) -> Event | None:
         raise EventError("it is nested too deep") from None
     except (msgspec.DecodeError, ValueError) as error:  # it is no ValueError in msgspec < 0.20
         raise EventError(str(error)) from None
-    if not isinstance(decoded, Mapping):
+    if not isinstance(decoded, dict):
         raise EventError(f"an event is an object, not {type(decoded).__name__}")
-    if decoded.keys() >= _RECORDED:
+    if "hash" in decoded and decoded.keys() >= _RECORDED:
         if "record" in decoded:
             return None
         decoded = {key: value for key, value in decoded.items() if key not in _RECORDED}

@@ -38,7 +38,7 @@ class Tally:
     """Counts events that are dispatched, and outcomes by handler.
 
     Attributes:
-        events: how many were dispatched, by type.
+        events: how many were dispatched, by type; a type is a string.
         dispatched: how many in all.
     """
 
@@ -49,7 +49,7 @@ class Tally:
 
     def count_event(self, event: Event) -> Event:
         """As the last middleware: whatever comes this far is dispatched."""
-        self.events[event.type.value] += 1
+        self.events[event.type] += 1
         self.dispatched += 1
         return event
 

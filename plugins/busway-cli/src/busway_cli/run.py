@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -77,6 +78,7 @@ def _prepare(tally: Tally) -> EventBus:
     bus.add_interceptor(tally.count_outcomes)
     load(bus)
     bus.add_middleware(tally.count_event)
+    gc.freeze()  # what was loaded stays to the end: the collector need not look at it again
     return bus
 
 
@@ -105,7 +107,7 @@ def _report(
         nested=tally.dispatched - publishing.published,
         blocked=publishing.blocked,
         failed=publishing.failed + lost + sum(one.failed for one in outcomes.values()),
-        events=dict(tally.events),
+        events={str(type_): number for type_, number in tally.events.items()},
         handlers={name: one.to_dict() for name, one in outcomes.items()},
         health={**session.refused, **bus.health()},
         seconds=round(session.seconds, 6),
