@@ -56,6 +56,25 @@ def test_while_waiting_for_input(busway, line, number, code):
 
 
 @SIGNALS
+def test_the_audit_trail_is_durable_and_ended(busway, line, number, code):
+    """What was accepted is written, and that the trail ends here."""
+    busway.handler("buffer", "def handle(self, event): os.write(2, b'handled\\n')")
+    busway.names.append("audit")
+    process = busway.start("run", "--json")
+    send(process, line() + line())
+    wait_for(process, b"handled")
+    wait_for(process, b"handled")
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == code
+    (health,) = (told for name, told in json.loads(out)["health"].items() if "Audit" in name)
+    assert (health["durable"], health["pending"]) == (2, 0)
+    records = (busway.directory / "audit/audit-000001.jsonl").read_text().splitlines()
+    kinds = [json.loads(record).get("record", "event") for record in records]
+    assert kinds[3:] == ["event", "event", "commit", "stopped", "commit"]
+
+
+@SIGNALS
 def test_what_is_under_way_is_drained(busway, line, number, code):
     """The event being handled and those published in the background are handled to their end."""
     name = busway.handler(
