@@ -215,6 +215,20 @@ def test_what_is_no_checkpoint_is_refused(book, tmp_path, content):
         read_checkpoints(file)
 
 
+def test_a_file_is_not_held_against_a_checkpoint(book, taken):
+    """It speaks of all of a trail; a file would pass with that of any other."""
+    done = run("verify", book.path, "--against", taken)
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "a checkpoint is held against all of a trail" in done.stderr
+
+
+def test_a_public_key_without_a_checkpoint_is_refused(book, pair):
+    """Nobody is to believe that a signature was looked at."""
+    done = run("verify", book.directory, "--public-key", pair[1])
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "--against" in done.stderr
+
+
 def test_a_checkpoint_that_is_not_there(book, tmp_path):
     """Exit code 3; it is named."""
     code, told = held(book, tmp_path / "none")

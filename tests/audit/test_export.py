@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 from tests.audit.by_the_book import BEGAN, KEY, Book, lines
 
-from busway_audit._reading.export import COLUMNS
+from busway_audit._commands.output import binary_stdout
+from busway_audit._reading.export import COLUMNS, write_csv
 from busway_audit.commands import audit
 
 
@@ -109,6 +110,13 @@ def test_no_cell_is_a_formula(tmp_path, text, column):
     assert row[column] == f"'{text}"
 
 
+def test_no_cell_commands_a_terminal(tmp_path):
+    """Control characters are shown by their escapes; what ends a line may stand in a cell."""
+    Book(tmp_path).batch(1, source="a\x1b]0;x\x07\x7f\x9b\n\t")
+    (row,) = rows(tmp_path)
+    assert row["source"] == "a\\x1b]0;x\\x07\\x7f\\x9b\n\t"
+
+
 @pytest.mark.parametrize("text", ["web", "a=b", "1-1", "x@y", " x", "", "'"])
 def test_other_cells_are_as_they_were(tmp_path, text):
     """The apostrophe stands before nothing else."""
@@ -189,6 +197,15 @@ def test_a_full_disk_is_told(book):
         )
     assert done.returncode == 3
     assert done.stderr == b"busway: the output: No space left on device\n"
+
+
+def test_what_nobody_reads_is_not_kept(monkeypatch):
+    """If whoever started it has closed its stdout."""
+    monkeypatch.setattr(sys, "stdout", None)
+    out = binary_stdout()
+    assert out.write(b"hello") == 5
+    write_csv([], out)
+    assert out.tell() == 0
 
 
 def test_memory_does_not_grow_with_the_trail(tmp_path):

@@ -296,6 +296,39 @@ def test_a_sealed_trail_without_its_key_is_marked(tmp_path):
     assert run(tmp_path, "--key", tmp_path / "key").stderr == ""
 
 
+@pytest.mark.parametrize("key", [None, bytes(32)], ids=["bare", "another key"])
+@pytest.mark.parametrize("command", ["tail", "export"])
+def test_what_the_key_did_not_seal_is_told_and_not_shown(tmp_path, command, key):
+    """As what does not hold, though nothing stands behind it."""
+    Book(tmp_path, key=key).batch(1)
+    (tmp_path / "key").write_text(KEY.hex())
+    done = CliRunner().invoke(audit, [command, str(tmp_path), "--key", str(tmp_path / "key")])
+    assert (done.exit_code, done.stdout) == (1, "")
+    (told,) = done.stderr.splitlines()
+    assert "sealed by" in told
+
+
+def test_what_another_key_has_sealed_is_told_once(tmp_path):
+    """However often more of it is read."""
+    book = Book(tmp_path, key=KEY)
+    book.batch(1)
+    watch = Watch(tmp_path, keys=[bytes(32)])
+    book.batch(1)
+    assert (watch.first, watch.more()) == ([], [])
+    assert [found.seq for found in watch.findings] == [1]
+
+
+def test_findings_do_not_fill_the_memory(book, monkeypatch):
+    """Of a batch, as many are kept as a crash could cause."""
+    monkeypatch.setattr("busway_audit._reading.follow._MOST", 10)
+    book.append(b"\n" * 100)
+    book.seq += 100
+    book.batch(1)
+    watch = Watch(book.directory)
+    assert len(watch.findings) == 10
+    assert watch.first[-1] == f"id-1-{book.seq - 1}"
+
+
 @pytest.mark.parametrize("path", ["none", "empty", "file"])
 def test_what_is_no_trail_is_refused(tmp_path, path):
     """With exit code 3."""

@@ -290,6 +290,23 @@ def test_only_the_last_batch_is_torn(book):
     assert verify(book.directory, print).events == 6 + 3 + 1
 
 
+def test_a_change_is_not_excused_by_a_torn_end(book):
+    """No crash alters what a line says; and it doubles none."""
+    whole = lines(book.path)
+    changed = [*whole[:6], whole[6].replace(b'"n":7', b'"n":9'), *whole[7:]]
+    doubled = [*whole[:7], whole[6], *whole[7:]]
+    for all_, seq in ((changed, 7), (doubled, 8)):
+        book.path.write_bytes(b"".join(all_)[:-1])
+        assert verdict(book.directory) == ("tampered", seq)
+
+
+def test_only_one_batch_is_torn_behind_a_header_that_never_came(book):
+    """There are two: so it had come."""
+    content = book.path.read_bytes()
+    book.path.write_bytes(b"\0" * 100 + content[100:])
+    assert verdict(book.directory) == ("tampered", 1)
+
+
 def test_a_torn_batch_that_the_head_knows_was_tampered_with(sealed):
     """It had been durable."""
     blank(sealed, 3)
@@ -385,6 +402,14 @@ def test_a_head_that_was_tampered_with_is_found(sealed, change):
     assert verdict(sealed.directory, keys=[KEY]) == ("tampered", 10)
 
 
+@pytest.mark.parametrize("content", [b"", b"x" * 500, b"\0" * 500])
+def test_a_segment_that_was_wiped_with_its_head_is_found(sealed, content):
+    """A crash may tear a chain's first batch; but the head was made before."""
+    sealed.path.write_bytes(content)
+    sealed.head_path.unlink()
+    assert verdict(sealed.directory, keys=[KEY]) == ("tampered", 1)
+
+
 def test_heads_that_were_swapped_are_found(sealed):
     """Each is good, and each slot has one."""
     other = Book(sealed.directory, slot=2, key=KEY)
@@ -412,11 +437,19 @@ def test_another_key_does_not_do(sealed):
     """Whoever sealed it anew has another."""
     assert verdict(sealed.directory, keys=[OTHER_KEY])[0] == "tampered"
     assert verify(sealed.directory, print, keys=[OTHER_KEY]).events == 0
+    (found,) = {one.reason for one in findings(sealed.path, keys=[OTHER_KEY])}
+    assert "another key" in found
 
 
 def test_a_key_demands_a_seal(book):
     """A bare chain could have been put in the place of a sealed one."""
     assert verdict(book.directory, keys=[KEY]) == ("tampered", 1)
+
+
+def test_a_key_demands_a_seal_of_a_file(book):
+    """It could have been put in the place of a sealed one, too."""
+    assert verdict(book.path, keys=[KEY]) == ("tampered", 1)
+    assert verify(book.path, print, keys=[KEY]).events == 0
 
 
 def test_a_seal_may_come_later(book):

@@ -66,6 +66,14 @@ def test_tampering_outweighs_a_torn_tail(tampered):
     assert done.exit_code == 1
 
 
+def test_a_mistake_of_ours_exits_with_3(book, monkeypatch):
+    """It is shown whole, and not taken for a torn tail."""
+    monkeypatch.setattr("busway_audit._commands.verify.verify", lambda *_, **__: {}["mistake"])
+    done = run(book.directory)
+    assert done.exit_code == 3
+    assert "KeyError: 'mistake'" in done.stderr
+
+
 @pytest.mark.parametrize("options", [[], ["--json"]])
 @pytest.mark.parametrize("path", ["none", "empty", "file"])
 def test_what_cannot_be_read_exits_with_3(tmp_path, path, options):
@@ -201,6 +209,42 @@ def on_a_terminal(path) -> tuple[bytes, bytes]:
         os.close(here)
         out = process.stdout.read()
     return out, told
+
+
+@pytest.mark.parametrize("command", ["verify", "checkpoint"])
+def test_a_closed_stderr_is_no_failure(book, command):
+    """It has nothing to tell there."""
+    line = f'"{sys.executable}" -m busway_cli audit {command} "{book.directory}" 2>&-'
+    done = subprocess.run(line, shell=True, stdout=subprocess.PIPE, check=False)
+    assert done.returncode == 0
+    assert done.stdout
+
+
+def test_an_answer_that_cannot_be_written_exits_with_3(book):
+    """2 would say that the tail is torn."""
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "busway_cli", "audit", "verify", str(book.directory)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 3
+    assert done.stderr == b"busway: the output: No space left on device\n"
+
+
+def test_a_line_that_does_not_fit_into_the_memory_exits_with_3(book, monkeypatch):
+    """2 would say that the tail is torn."""
+    os.truncate(book.path, 1 << 30)
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29));"
+    code = f"{limit} from busway_cli.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "audit", "verify", str(book.directory)],
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert b"the memory does not suffice" in done.stderr
 
 
 def test_progress_is_shown_on_a_terminal(tmp_path):

@@ -112,15 +112,53 @@ def test_what_does_not_count_is_not_run(seen, book):
     assert (found, told) == (ids(3, 4, 9, 12), [])
 
 
-def test_a_torn_end_is_rejected(seen, book, busway):
+def test_a_line_that_was_damaged_is_rejected(seen, book, busway):
     """It is named, and kept, as any line that is none; what comes after it is not hurt."""
     Book(book.directory, slot=2, began=BEGAN + timedelta(hours=1)).batch(1)
-    book.append(b'{"seq":11,"reco')
+    book.append(b'{"seq":11,"reco\n')
+    book.batch(1)
     found, told, report = seen(book.directory, "--rejects", "bad")
-    assert found == [*ids(3, 4, 9), *ids(2, slot=2)]
+    assert found == [*ids(3, 4, 9, 11), *ids(2, slot=2)]
     assert len(told) == 1
     assert (report["rejected"], report["code"]) == (1, 1)
     assert (busway.directory / "bad").read_bytes() == b'{"seq":11,"reco\n'
+
+
+def test_a_batch_that_was_not_finished_is_not_run(seen, book):
+    """It is being written, or a crash has torn it: the next writer will cut it off."""
+    book.event()
+    book.append(b'{"seq":12,"reco')
+    found, told, report = seen(book.directory)
+    assert (found, told) == (ids(3, 4, 9), [])
+    assert (report["rejected"], report["code"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "audit-w1-000001.jsonl",
+        "audit-w02-000001.jsonl",
+        "audit-0000001.jsonl",
+        "audit-w\u0663-000001.jsonl",
+    ],
+)
+def test_a_name_that_no_writer_gives_is_no_segment(seen, book, name):
+    """`busway audit verify` does not look at such a file either."""
+    other = Book(book.directory, slot=3)
+    other.batch(1)
+    other.path.rename(book.directory / name)
+    found, _, report = seen(book.directory)
+    assert (found, report["code"]) == (ids(3, 4, 9), 0)
+
+
+def test_a_missing_segment_hides_nothing_else(seen, book):
+    """The size that a header tells is that of the segment before it, which is not there."""
+    before = book.path
+    book.rotate()
+    book.batch(1)
+    before.unlink()
+    found, told, _ = seen(book.directory)
+    assert (found, told) == (ids(3, 4, 14), [])
 
 
 def test_an_export_is_run(busway, seen, book):

@@ -77,7 +77,7 @@ def verify(
             ends where it should is not seen.
         report: called with each finding.
         keys: those that sealed it. If there are any, whatever they did not seal is reported.
-        against: checkpoints that it must contain.
+        against: checkpoints that it must contain, if it is a directory.
         progress: called now and then with the bytes read and those there are.
 
     Returns:
@@ -85,8 +85,8 @@ def verify(
 
     Raises:
         OSError: if something cannot be read.
-        TrailError: if there is no trail, it is sealed and there are no keys, or it was written by
-            a later version.
+        TrailError: if there is no trail, it is sealed and there are no keys, it was written by a
+            later version, or a file is held against checkpoints.
     """
     verifying = _Verifying(keys, report, progress)
     for checkpoint in against:
@@ -143,6 +143,8 @@ class _Verifying:
 
     def take_file(self, path: Path) -> None:
         segment = single(path)
+        if any(self._marks.left()):
+            raise TrailError(f"{path} is a file: a checkpoint is held against all of a trail")
         self._size = segment.size
         self._follow([segment], anywhere=segment.number > 1)
 
@@ -196,7 +198,7 @@ class _Verifying:
         sealed, due = walk.reader.sealed, walk.reader.committed[0] + 1
         if there and head is None:
             self._tell(Finding(file, 0, due, "none of the keys given has signed it"))
-        elif sealed is not None and sealed.keyed and not there:
+        elif not there and (sealed is None or sealed.keyed):  # it is made before all else
             self._tell(Finding(file, 0, due, "it is missing; a sealed chain has one"))
         elif sealed is not None and head is not None and head.log not in ("", sealed.log):
             self._tell(Finding(file, 0, due, "it is the head of another log"))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Trail"]
 
-_SEGMENT: Final = re.compile(r"audit(?:-w(\d+))?-(\d{6,})\.jsonl")
+_SEGMENT: Final = re.compile(r"audit(?:-w([1-9][0-9]*))?-([0-9]{6,})\.jsonl")
 _LINES: Final = 256  # at a time; the loop is not to wait long
 _HEADER: Final = 1 << 16  # bytes: a first line is shorter
 _UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
@@ -39,9 +39,10 @@ class _Header(msgspec.Struct):
 
 
 class _Recorded(msgspec.Struct):
-    """Of any line, when it was recorded."""
+    """Of any line, when it was recorded, and which of the trail's own records it is, or ""."""
 
     recorded_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    record: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ class _Segment:
 class Trail(Input):
     """The segments of all writers as one input, in the order in which they were recorded.
 
-    It is read to the end that it has now. A writer's own order stays as it is, whatever the
-    clock did.
+    It is read to the end that it has now, as far as batches were finished: what is behind the last
+    commit may yet be cut off. A writer's own order stays as it is, whatever the clock did.
 
     Args:
         descriptor: of the directory.
@@ -102,7 +103,7 @@ class Trail(Input):
 def _segments(descriptor: int) -> Iterator[_Segment]:
     for name in os.listdir(descriptor):
         named = _SEGMENT.fullmatch(name)
-        if named is not None:
+        if named is not None and named[1] != "1" and named[2] == f"{int(named[2]):06}":
             status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             if stat.S_ISREG(status.st_mode):
                 yield _Segment(int(named[1] or 1), int(named[2]), name, status)
@@ -124,19 +125,29 @@ def _timed(lines: Iterable[bytes]) -> Iterator[tuple[datetime, bytes]]:
 
 
 def _lines_of(descriptor: int, segments: list[_Segment]) -> Iterator[bytes]:
-    """One writer's lines."""
+    """One writer's lines, of batches that were finished."""
     for segment, following in zip_longest(segments, segments[1:]):
         with _open(descriptor, segment) as file:
             left = _end(descriptor, segment, following)
+            batch: list[bytes] = []
             while line := file.readline(left):
                 left -= len(line)
-                yield line if line.endswith(b"\n") else line + b"\n"
+                batch.append(line)
+                if _ends_batch(line):
+                    yield from batch
+                    batch.clear()
+
+
+def _ends_batch(line: bytes) -> bool:
+    with suppress(*_UNREADABLE):
+        return line.endswith(b"\n") and _recorded.decode(line).record == "commit"
+    return False
 
 
 def _end(descriptor: int, segment: _Segment, following: _Segment | None) -> int:
     """Where a segment ends: what its successor says does not count was never acknowledged."""
     size = segment.status.st_size
-    if following is None:
+    if following is None or following.number != segment.number + 1:
         return size
     with _open(descriptor, following) as file, suppress(*_UNREADABLE):
         return min(size, max(_header.decode(file.readline(_HEADER)).previous_size, 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -140,16 +141,19 @@ class Findings:
 def refusing() -> Iterator[None]:
     """Turn what keeps a command from its work into one line and exit code 3.
 
-    A broken pipe is left to who runs the command.
+    A broken pipe is left to who runs the command. What nobody has foreseen is shown whole, and
+    exits with 3 as well: with 2, it would say that the trail is torn.
     """
     try:
         yield
-    except BrokenPipeError:
+    except (BrokenPipeError, click.ClickException):
         raise
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "cryptography":
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "cryptography":
             raise
         raise Refusal("signatures need cryptography: pip install 'busway-audit[sign]'") from None
+    except MemoryError:
+        raise Refusal("there is a line for which the memory does not suffice") from None
     except OSError as error:
         name = "the output" if error.filename is None else str(error.filename)
         raise Refusal(f"{printable(name)}: {error.strerror}") from error
@@ -157,6 +161,11 @@ def refusing() -> Iterator[None]:
         raise Tampered(printable(str(error))) from None
     except BuswayError as error:
         raise Refusal(printable(str(error))) from None
+    except Exception as error:
+        traceback.print_exc()
+        raise Refusal(
+            f"this is a mistake of ours, {type(error).__name__}: please report it"
+        ) from None
 
 
 def printable(text: str) -> str:

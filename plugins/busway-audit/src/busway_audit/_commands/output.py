@@ -13,14 +13,24 @@ from busway_audit._commands.options import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from _typeshed import ReadableBuffer
+
     from busway_audit._reading.walk import Entry
 
 __all__ = ["binary_stdout", "show", "wait"]
 
 
+class _Nowhere(io.BytesIO):
+    """Takes all that is written, and keeps nothing of it."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Take it."""
+        return memoryview(data).nbytes
+
+
 def binary_stdout() -> BinaryIO:
     """The standard output, for bytes; nowhere, if whoever started us has closed it."""
-    return io.BytesIO() if sys.stdout is None else sys.stdout.buffer
+    return _Nowhere() if sys.stdout is None else sys.stdout.buffer
 
 
 def show(entries: Iterable[Entry], *, as_json: bool) -> None:

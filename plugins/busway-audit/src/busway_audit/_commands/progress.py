@@ -19,7 +19,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._stack = ExitStack()
-        self._shown = sys.stderr.isatty()
+        self._shown = sys.stderr is not None and sys.stderr.isatty()
         self._done = 0
 
     def __enter__(self) -> Self:

@@ -20,6 +20,7 @@ from busway_audit._commands.options import (
 )
 from busway_audit._commands.progress import Progress
 from busway_audit.checkpoint import read_checkpoints
+from busway_audit.exceptions import TrailError
 from busway_audit.verification import verify
 
 if TYPE_CHECKING:
@@ -73,13 +74,16 @@ def verify_command(
         elif len(listed) < _LISTED:
             listed.append(finding)
 
-    with refusing(), Progress() as progress:
+    with refusing():
+        if public_key is not None and not checkpoints:
+            raise TrailError("--public-key: give the checkpoints that it signed by --against")
         signer = None if public_key is None else public_key.read_bytes()
         against = [one for file in checkpoints for one in read_checkpoints(file, signer)]
         keys = keyring(key_files).values()
-        found = verify(path, report, keys=keys, against=against, progress=progress)
-    told.tell_rest()
-    click.echo(_as_json(found, listed) if as_json else _as_text(found))
+        with Progress() as progress:
+            found = verify(path, report, keys=keys, against=against, progress=progress)
+        told.tell_rest()
+        click.echo(_as_json(found, listed) if as_json else _as_text(found))
     raise SystemExit(1 if found.tampered else 2 if found.torn else 0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ COLUMNS: Final = (
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What a spreadsheet takes for the beginning of a formula, or passes over before one."""
+
+_CONTROL: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""What a terminal takes for a command, and a cell cannot hold; ends of lines and tabs may stay."""
 
 
 def write_jsonl(entries: Iterable[Entry], out: BinaryIO) -> None:
@@ -77,5 +81,6 @@ def _row(entry: Entry) -> list[object]:
 
 
 def _inert(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
+    """A text that no spreadsheet takes for a formula, and no terminal for commands."""
+    text = _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from busway_audit._reading.events import merged
 from busway_audit._reading.reader import Reader
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from busway_audit._reading.trail import SegmentFile
 
 __all__ = ["Follow"]
+
+_MOST: Final = 100_000
+"""Findings of one batch that are kept: more would fill the memory."""
 
 
 class Follow:
@@ -97,13 +100,12 @@ class _Slot:
             due = reader.seq + 1
             record, reason = reader.read(line)
             offset += len(line)
-            if reason:
+            if reason and len(findings) < _MOST:
                 findings.append(Finding(segment.path, 0, due, reason))
-            if record is None:
-                continue
-            if not record.record:
+            kind = "" if record is None else record.record
+            if record is not None and not kind:
                 held.append(Entry(segment.slot, line, record))
-            elif record.record == "commit":
+            elif kind == "commit" or reader.objection:
                 self._reader, self._offset = copy(reader), offset
                 for finding in findings:
                     report(finding)

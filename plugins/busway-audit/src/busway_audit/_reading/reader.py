@@ -52,10 +52,11 @@ class Reader:
         events: how many hold, in batches that were finished.
         sealed: how the segment that it is in is sealed; None as long as none has begun.
         broken: whether something since the last commit does not hold.
+        unplaced: commits that stand in no segment, because its header does not hold.
     """
 
     def __init__(self, keys: Mapping[str, bytes], *, anywhere: bool = False) -> None:
-        self.seq = self.events = 0
+        self.seq = self.events = self.unplaced = 0
         self.hash = NO_HASH
         self.committed = (self.seq, self.hash)
         self.sealed: Sealed | None = None
@@ -71,6 +72,11 @@ class Reader:
     def log(self) -> str:
         """The id of the chain's log; "" as long as it is not known."""
         return "" if self.sealed is None else self.sealed.log
+
+    @property
+    def objection(self) -> str:
+        """Why no line of the segment that it is in holds; or ""."""
+        return "" if self.sealed is None else self.sealed.objection
 
     @property
     def began(self) -> int:
@@ -93,6 +99,7 @@ class Reader:
             self.sealed = sealed or self.sealed  # what a false header says is no use
             return self._lose(str(error))
         if self.sealed is None or self.sealed.objection:
+            self.unplaced += self.sealed is None and record.record == "commit"
             self.seq, self.hash, self.broken = record.seq, digest, True
             return Read(None, remark)
         reason = remark or self._misplaced(record, prev)

@@ -60,8 +60,12 @@ def seal_of(
         raise BrokenLine(f"it is the header of segment {header.segment} of slot {header.slot}")
     if header.seal == _KEYED:
         return _keyed(header, keys)
+    unlike = ""
     if before is not None and before.keyed:
         unlike = "it is not sealed by a key, as those before it are"
+    elif keys and segment.next is None:  # the seal of a later one would cover it
+        unlike = "it is not sealed by a key"
+    if unlike:
         return Sealed(header.log, header.version, None, False, unlike)
     return Sealed(header.log, header.version, Seal(header.log), False)
 

@@ -71,9 +71,8 @@ class Walk:
         self._segments = segments
         self._report = report
         self._readable = unsealed or bool(keys)
-        self._unsettled: list[tuple[Finding, bool]] = []  # and whether blocks are missing there
+        self._unsettled: list[tuple[Finding, bool]] = []  # and whether a crash explains it
         self._doubtful: Entry | None = None
-        self._whole = True  # whether the last line has an end
 
     @property
     def path(self) -> Path:
@@ -99,17 +98,17 @@ class Walk:
             due = self.reader.seq + 1
             record, reason = self.reader.read(line)
             if reason:
-                self._find(Finding(segment.path, number, due, reason), blank=b"\0" in line)
+                torn = b"\0" in line or not line.endswith(b"\n")
+                torn = torn or (record is not None and bool(self._unsettled))  # it follows one
+                self._find(Finding(segment.path, number, due, reason), torn=torn)
             if record is not None:
                 if record.record == "segment":
                     self._check_readable(segment)
                 yield from self._take(Entry(segment.slot, line, record))
-            self._whole = line.endswith(b"\n")
 
-    def _find(self, finding: Finding, *, blank: bool) -> None:
-        self._unsettled.append((finding, blank))
-        sealed = self.reader.sealed
-        if len(self._unsettled) > _MOST or (sealed is not None and sealed.objection):
+    def _find(self, finding: Finding, *, torn: bool) -> None:
+        self._unsettled.append((finding, torn))
+        if len(self._unsettled) > _MOST or self.reader.objection:
             self._settle()
 
     def _take(self, entry: Entry) -> Iterator[Entry]:
@@ -155,12 +154,16 @@ class Walk:
             self._report(Finding(segment.path, 0, self.reader.seq + 1, reason))
 
     def _finish(self) -> Iterator[Entry]:
-        """See whether what was not settled is a batch cut short, or the work of someone."""
+        """See whether what was not settled is a batch cut short, or the work of someone.
+
+        Of a batch blocks may be missing, or its end; and it is one batch.
+        """
         reader, last = self.reader, self.last
         if last is None or (reader.seq == reader.committed[0] and not self._unsettled):
             return
-        blank = any(missing for _, missing in self._unsettled)
-        if self._unsettled and self._whole and not blank:
+        if reader.objection:  # which was told
+            return
+        if reader.unplaced > 1 or not all(torn for _, torn in self._unsettled):
             yield from self._release()
             self._settle()
             return
