@@ -148,10 +148,6 @@ def refusing() -> Iterator[None]:
         yield
     except (BrokenPipeError, click.ClickException):
         raise
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] != "cryptography":
-            raise
-        raise Refusal("signatures need cryptography: pip install 'busway-audit[sign]'") from None
     except MemoryError:
         raise Refusal("there is a line for which the memory does not suffice") from None
     except OSError as error:
@@ -161,11 +157,13 @@ def refusing() -> Iterator[None]:
         raise Tampered(printable(str(error))) from None
     except BuswayError as error:
         raise Refusal(printable(str(error))) from None
-    except Exception as error:
-        traceback.print_exc()
-        raise Refusal(
-            f"this is a mistake of ours, {type(error).__name__}: please report it"
-        ) from None
+    except Exception as error:  # noqa: BLE001 - it is shown whole
+        if isinstance(error, ImportError) and (error.name or "").startswith("cryptography"):
+            told = "signatures need cryptography: pip install 'busway-audit[sign]'"
+        else:
+            traceback.print_exc()
+            told = f"a mistake of ours, please report it: {type(error).__name__}"
+        raise Refusal(told) from None
 
 
 def printable(text: str) -> str:
