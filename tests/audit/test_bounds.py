@@ -79,6 +79,23 @@ def test_they_may_wait_in_several_loops(tmp_path):
     assert sorted(numbers(tmp_path)) == sorted(list(range(100)) * 4)
 
 
+async def test_who_is_let_in_late_is_written(tmp_path, monkeypatch):
+    """The writer may look, and go to sleep again, between his coming and his being let in."""
+    audit = AuditLogHandler(tmp_path, buffer_size=1, max_pending=1)
+    await audit.handle(login(0))
+    await audit.flush()
+    writer, looked = audit._writer, threading.Event()
+    has_work, let_in = writer._has_work, writer._let_in
+    monkeypatch.setattr(writer, "_has_work", lambda: (has_work(), looked.set())[0])
+    monkeypatch.setattr(writer, "_let_in", lambda: (looked.wait(10), let_in()))
+    writer.wait(audit._encoding.accept(login(1)))
+    async with asyncio.timeout(10):
+        while audit.health()["pending"]:
+            await asyncio.sleep(0.001)
+    await audit.stop()
+    assert numbers(tmp_path) == [0, 1]
+
+
 async def test_who_waits_while_it_stops_is_let_in(tmp_path):
     """The disk refuses until after the stop; the waiting one brings a new thread to life."""
     audit = AuditLogHandler(tmp_path, buffer_size=1, max_pending=1)

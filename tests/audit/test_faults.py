@@ -171,6 +171,56 @@ async def test_what_it_leaves_all_the_same_is_removed_later(audit, path):
     assert numbers(path) == [0, 1]
 
 
+async def test_what_another_has_begun_meanwhile_stays(path):
+    """It could not begin a segment, and left; one of that name is somebody else's by now."""
+    audit, other = AuditLogHandler(path), AuditLogHandler(path)
+    await audit.handle(login(1))
+    with Disk(errno.ENOSPC).installed(), pytest.raises(OSError):
+        await audit.stop()
+    await other.handle(login(0))
+    await other.stop()
+    await audit.stop()
+    assert numbers(path) == [0, 1]
+
+
+async def test_what_is_left_of_a_segment_is_removed_before_the_slot_is(path):
+    """The next taker would find a batch that nobody was told of, and it would be there twice."""
+    audit = AuditLogHandler(path)
+    await audit.handle(login(1))
+    with Disk(errno.EIO, 1, 2, calls=("fdatasync", "unlink")).installed(), pytest.raises(OSError):
+        await audit.stop()
+    assert not files(path)
+    await audit.stop()
+    assert numbers(path) == [1]
+
+
+async def test_a_descriptor_is_closed_though_the_slot_was_not_taken(path):
+    """However often it is tried: the head is open by then, and the segment cannot be."""
+    audit = AuditLogHandler(path, key="5a" * 32)
+    await audit.handle(login(0))
+    await audit.stop()
+    await audit.handle(login(1))
+    before = len(os.listdir("/proc/self/fd"))
+    with _NoAppending().installed():
+        for _ in range(5):
+            with pytest.raises(OSError):
+                await audit.flush()
+    assert len(os.listdir("/proc/self/fd")) == before
+    await audit.stop()
+
+
+class _NoAppending(Disk):
+    """No segment can be opened, to be gone on with."""
+
+    def call(self, name, *args, **options):
+        if name == "open" and args[1] & os.O_APPEND:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().call(name, *args, **options)
+
+    def _strikes_now(self):
+        return False
+
+
 async def test_a_stop_that_fails_keeps_everything(audit, path):
     """The slot is left all the same; the next event takes it up again."""
     await audit.handle(login(1))
@@ -246,6 +296,20 @@ async def test_the_unexpected_does_not_end_the_thread(audit, path, monkeypatch, 
     assert numbers(path) == [0, 1]
 
 
+async def test_the_unexpected_does_not_keep_it_from_stopping(path, monkeypatch, caplog):
+    """While the end is written: all events are durable, and the next ones are accepted."""
+    audit = AuditLogHandler(path)
+    await audit.handle(login(0))
+    await audit.flush()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, data: 1 / 0)
+        await asyncio.wait_for(audit.stop(), 10)
+    assert "the trail was not left in good order" in caplog.text
+    await audit.handle(login(1))
+    await audit.stop()
+    assert numbers(path) == [0, 1]
+
+
 async def test_a_segment_that_was_deleted_is_replaced(audit, path, caplog):
     """What comes after does not go where nobody can read it, and the hole can be seen."""
     (path / "audit-000001.jsonl").unlink()
@@ -266,6 +330,33 @@ async def test_a_segment_that_another_has_written_to_is_left(audit, path, caplog
     assert numbers(path) == [0, 1]
     assert own(path, "segment")[1]["because"] == "changed"
     assert "was changed by another" in caplog.text
+
+
+@pytest.mark.parametrize("meddling", ["deleted", "changed"])
+async def test_a_segment_that_was_meddled_with_before_the_end_is_told_of(
+    audit, path, meddling, caplog
+):
+    """No event comes any more: the end is written to a new one, which says so."""
+    (segment,) = files(path)
+    if meddling == "deleted":
+        segment.unlink()
+    else:
+        segment.write_bytes(segment.read_bytes() + b"graffiti\n")
+    await audit.stop()
+    header, _, rest = files(path)[-1].read_text().partition("\n")
+    assert f'"because":"{meddling}"' in header
+    assert '"record":"stopped"' in rest
+    assert f"audit-000001.jsonl was {meddling} by another" in caplog.text
+
+
+async def test_a_directory_that_was_deleted_before_the_end_is_not_made_again(audit, path, caplog):
+    """There is nothing to write but the end; that it is gone is logged."""
+    for file in path.iterdir():
+        file.unlink()
+    path.rmdir()
+    await audit.stop()
+    assert not path.exists()
+    assert "was deleted by another" in caplog.text
 
 
 async def test_a_directory_that_was_deleted_is_made_again(audit, path, caplog):

@@ -254,6 +254,36 @@ async def test_a_cancelled_flush_is_carried_through(audit, gate, tmp_path):
     assert numbers(tmp_path / "audit") == [1]
 
 
+@pytest.mark.parametrize("asked", ["flush", "stop"])
+async def test_what_is_asked_for_during_a_stop_is_done(audit, gate, tmp_path, asked):
+    """The thread ends without another round: all is durable, and who asked is told."""
+    await audit.handle(login(1))
+    stop = asyncio.create_task(audit.stop())
+    await gate.reached()
+    late = asyncio.create_task(getattr(audit, asked)())
+    await asyncio.sleep(0)
+    gate.open()
+    await asyncio.wait_for(asyncio.gather(stop, late), 10)
+    assert numbers(tmp_path / "audit") == [1]
+    assert audit.health()["slot"] == 0
+
+
+async def test_an_event_is_not_accepted_if_no_thread_can_be_started(audit, tmp_path, monkeypatch):
+    """`handle` raises: so nothing is recorded, and the next event is another attempt."""
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", _refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            await audit.handle(login("refused"))
+    assert audit.health()["accepted"] == 0
+    await audit.handle(login(1))
+    await audit.flush()
+    assert numbers(tmp_path / "audit") == [1]
+
+
+def _refuse(_thread):
+    raise RuntimeError("can't start new thread")
+
+
 def test_a_loop_that_closes_during_a_write_disturbs_nothing(gate, tmp_path, caplog):
     """The job ends after its loop: nothing is logged, and the record is there."""
     audit = AuditLogHandler(tmp_path)

@@ -222,6 +222,88 @@ asyncio.run(audit.handle(login("early")))
     assert numbers(tmp_path) == ["early", "late"]
 
 
+@pytest.mark.parametrize(
+    "before", ["", "asyncio.run(audit.handle(login(0)))\n"], ids=["first", "after a stop"]
+)
+def test_the_first_event_may_come_while_the_interpreter_exits(tmp_path, before):
+    """Of all, or the first after a `stop`: it is written, too."""
+    code = """
+import atexit
+atexit.register(lambda: asyncio.run(audit.handle(login("late"))))
+"""
+    end = "asyncio.run(audit.stop())"
+    done = python(HEAD + before + end + code, tmp_path)
+    assert not done.stderr
+    assert numbers(tmp_path) == [*([0] if before else []), "late"]
+
+
+@pytest.mark.parametrize("then", ["audit.flush()", "audit.stop()"])
+def test_an_exit_in_which_no_thread_can_be_started_writes_all(tmp_path, then):
+    """As that of Python 3.12 is: who publishes writes, too."""
+    code = f"""
+import atexit, threading
+
+def refuse(thread):
+    raise RuntimeError("can't create new thread at interpreter shutdown")
+
+def late():
+    threading.Thread.start = refuse
+    asyncio.run(audit.handle(login("late")))
+    asyncio.run({then})
+    print(audit.health()["durable"])
+
+atexit.register(late)
+"""
+    done = python(HEAD + code, tmp_path)
+    assert not done.stderr
+    assert done.stdout == "1\n"
+    assert numbers(tmp_path) == ["late"]
+
+
+@pytest.mark.parametrize("mended", [False, True])
+def test_nobody_waits_for_room_while_the_interpreter_exits(tmp_path, mended):
+    """If there is room, the event is written; if there is none, it is refused, and all ends."""
+    blocked = tmp_path / "audit"
+    blocked.write_text("in the way")
+    code = f"""
+import atexit
+
+def late():
+    if {mended}:
+        os.unlink(sys.argv[1])
+    asyncio.run(audit.handle(login("late")))
+
+audit = AuditLogHandler(sys.argv[1], buffer_size=1, max_pending=1)
+atexit.register(late)
+asyncio.run(audit.handle(login("early")))
+"""
+    done = python(HEAD + code, blocked)
+    assert ("BufferFullError" in done.stderr) is not mended
+    if mended:
+        assert numbers(blocked) == ["early", "late"]
+
+
+def test_what_is_dropped_while_the_interpreter_exits_is_told(tmp_path):
+    """The disk refuses at first; the gap is written all the same."""
+    blocked = tmp_path / "audit"
+    blocked.write_text("in the way")
+    code = """
+import atexit
+
+def late():
+    asyncio.run(audit.handle(login("dropped")))
+    os.unlink(sys.argv[1])
+    asyncio.run(audit.handle(login("dropped")))
+
+audit = AuditLogHandler(sys.argv[1], buffer_size=1, max_pending=1, when_full="drop")
+atexit.register(late)
+asyncio.run(audit.handle(login("early")))
+"""
+    python(HEAD + code, blocked)
+    assert numbers(blocked) == ["early"]
+    assert sum(gap["events"] for gap in own(blocked, "gap")) == 2
+
+
 def test_an_exit_that_cannot_write_says_how_much_is_lost(tmp_path):
     """On the log, without the payload, and without hanging."""
     blocked = tmp_path / "audit"

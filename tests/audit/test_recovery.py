@@ -1,8 +1,10 @@
 """Recovery: what the next writer makes of what a crash, or somebody, has left."""
 
+import errno
 import os
 
 import pytest
+from tests.audit.disk import Disk
 from tests.audit.trail import chain, files, login, numbers, own
 
 from busway_audit import AuditLogHandler
@@ -95,6 +97,29 @@ async def test_several_crashes_are_told_apart(trail):
         await write(trail, "between")
     assert (trail / "audit-000001.torn-1").read_bytes() == b"first"
     assert (trail / "audit-000001.torn-2").read_bytes() == b"second"
+
+
+FAULTS = {
+    "a batch that is refused": Disk(errno.ENOSPC, position=2, strikes=50),
+    "a sync behind the cut": Disk(errno.EIO, position=2, calls=("fdatasync",)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+async def test_what_was_cut_off_is_told_of_by_a_later_writer(trail, fault):
+    """If the one that did it could not write any more."""
+    with segment(trail).open("ab") as file:
+        file.write(b"torn")
+    audit = AuditLogHandler(trail)
+    await audit.handle(login(2))
+    with fault.installed(), pytest.raises(OSError):
+        await audit.stop()
+    await audit.stop()
+    await write(trail, 3)
+    assert numbers(trail) == [0, 1, 2, 3]
+    (recovered,) = own(trail, "recovered")
+    told = {name: recovered[name] for name in ("segment", "cut", "kept")}
+    assert told == {"segment": 1, "cut": 4, "kept": "audit-000001.torn-1"}
 
 
 @pytest.mark.parametrize("left", [b"", b'{"seq":12,"rec', bytes(700)], ids=["empty", "torn", "0"])

@@ -147,6 +147,21 @@ async def test_a_segment_that_was_given_up_is_reported(bus, tmp_path):
     assert "a new segment takes over" in listener.heard[0].payload["message"]
 
 
+async def test_trouble_with_each_batch_is_reported_once(bus, tmp_path):
+    """Each report is an event, and so a batch; what it makes others do is not always known."""
+    audit, listener = AuditLogHandler(tmp_path, key="5a" * 32), Listener(bus)
+    bus.subscribe(audit)
+    bus.subscribe(listener)
+    async with bus:
+        with Disk(errno.EIO, strikes=100, calls=("lseek", "rename")).installed() as disk:
+            for n in range(5):
+                await bus.publish(login(n))
+                await audit.flush()
+            assert disk.struck >= 5
+    (report,) = listener.heard
+    assert "the head file cannot be written" in report.payload["message"]
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 async def test_a_disk_that_refuses_at_the_start_does_not_keep_it_from_starting(
     bus, tmp_path, number
@@ -160,6 +175,18 @@ async def test_a_disk_that_refuses_at_the_start_does_not_keep_it_from_starting(
     await bus.publish(login(0))
     await bus.stop()
     assert numbers(tmp_path) == [0]
+
+
+async def test_a_start_that_the_disk_refuses_is_tried_again(bus, tmp_path):
+    """By itself, though no event comes: then the trail begins, and `health` says so."""
+    audit = AuditLogHandler(tmp_path)
+    bus.subscribe(audit)
+    with Disk(errno.ENOSPC, strikes=3).installed() as disk:
+        async with bus:
+            assert "No space left" in audit.health()["error"]
+            await until(lambda: audit.health()["error"] == "")
+    assert disk.struck == 3
+    assert '"record":"started"' in (tmp_path / "audit-000001.jsonl").read_text()
 
 
 async def test_a_path_that_is_refused_keeps_it_from_starting(bus, tmp_path):

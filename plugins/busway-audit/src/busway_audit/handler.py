@@ -163,7 +163,8 @@ class AuditLogHandler(EventHandler):
                 is recorded as it is now; a later change of the payload does not alter the record.
 
         Raises:
-            BufferFullError: if there is no room, and `when_full` is `raise`: it is not accepted.
+            BufferFullError: if there is no room, and `when_full` is `raise`, or the process ends
+                before there is: it is not accepted.
         """
         entry = self._encoding.accept(event)
         urgent = bool(self._flush_on) and event.type in self._flush_on

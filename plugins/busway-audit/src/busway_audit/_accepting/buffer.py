@@ -130,6 +130,12 @@ class Buffer:
             put.append(waiting)
         return put
 
+    def refuse(self) -> list[Future[None]]:
+        """Let nobody wait any more; what those who did wait for."""
+        refused = list(self._waiting)
+        self._waiting.clear()
+        return refused
+
     @property
     def is_awaited(self) -> bool:
         """Whether somebody waits for room."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -21,7 +21,8 @@ _encoder = msgspec.json.Encoder()
 _UNENCODABLE: Final = (msgspec.MsgspecError, ArithmeticError, TypeError, ValueError)
 """What the encoder raises for a lone surrogate, and for a value that says what it is not."""
 
-_OVERHEAD: Final = 500  # bytes that an event weighs besides its payload, or about so many
+_OVERHEAD: Final = 250  # bytes of each half of an event besides these, or about so many
+_VALUE, _CONTAINER = 40, 200  # the same of what stands in it
 _EMPTY: Final = b"{}"
 
 # JSON allows these within strings, but str.splitlines() and JavaScript end a line at them.
@@ -32,8 +33,10 @@ _SEPARATORS: Final = (
 )
 
 
-class Accepted(NamedTuple):
+class Accepted(msgspec.Struct, gc=False):
     """An event that was accepted, and is yet to be written.
+
+    The collector need not look at it: nothing leads back to it.
 
     Attributes:
         size: bytes in memory, or about so many.
@@ -75,24 +78,23 @@ class Encoding:
         """What is to be written of an event, as it is now; a later change does not alter it."""
         payload = self._encode_mapping(event.payload)
         metadata = self._encode_mapping(event.metadata) if event.metadata else _EMPTY
-        size = _OVERHEAD + 2 * (len(payload) + len(metadata))  # the event holds them, too
-        return Accepted(size, event, payload, metadata)
+        return Accepted(_weigh(payload) + _weigh(metadata), event, payload, metadata)
 
     def encode(self, accepted: Accepted) -> bytes:
         """The event's `to_dict()` as a JSON object without its braces.
 
         Nothing in the event can forge a line: there is no line separator in it, by anyone's count.
         """
-        _, event, payload, metadata = accepted
+        event = accepted.event
         record = _Record(
             event.id,
             event.type,
-            msgspec.Raw(payload),
+            msgspec.Raw(accepted.payload),
             event.timestamp.isoformat(),
             event.source,
             event.correlation_id,
             event.causation_id,
-            msgspec.Raw(metadata),
+            msgspec.Raw(accepted.metadata),
         )
         try:
             encoded = _encoder.encode(record)
@@ -116,3 +118,9 @@ class Encoding:
             pass
         plain = to_plain({"": fields})[""]
         return _encoder.encode(self._redaction.apply(plain))
+
+
+def _weigh(encoded: bytes) -> int:
+    """What a mapping weighs in memory, where the event holds it, too; or about so much."""
+    containers = encoded.count(b"{") + encoded.count(b"[")
+    return _OVERHEAD + 2 * len(encoded) + _VALUE * encoded.count(b",") + _CONTAINER * containers

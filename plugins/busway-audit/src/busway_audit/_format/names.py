@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["aside_name", "head_name", "lock_name", "parse_segment", "segment_name"]
+__all__ = ["aside_name", "head_name", "lock_name", "parse_aside", "parse_segment", "segment_name"]
 
 _SEGMENT: Final = re.compile(r"audit-(?:w([1-9][0-9]*)-)?([0-9]{6,})\.jsonl")
+_ASIDE: Final = re.compile(r"(audit-.*)\.torn-[1-9][0-9]*")
 
 
 def segment_name(slot: int, number: int) -> str:
@@ -37,6 +38,12 @@ def head_name(slot: int) -> str:
 def aside_name(segment: str, attempt: int) -> str:
     """`audit-000001.torn-1`: where what was cut off a segment is kept."""
     return f"{segment.removesuffix('.jsonl')}.torn-{attempt}"
+
+
+def parse_aside(name: str) -> tuple[int, int] | None:
+    """The slot and the number of the segment of which a file was cut off; None if of none."""
+    found = _ASIDE.fullmatch(name)
+    return None if found is None else parse_segment(f"{found[1]}.jsonl")
 
 
 def _stem(slot: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from busway_audit._format.batch import Batch
@@ -67,8 +68,10 @@ class Appender:
             OSError: if the disk refused: nothing of the batch counts.
         """
         hold = self._hold or self._take_hold()
-        if hold.segment is not None:
-            hold = self._look(hold, hold.segment)
+        if hold.segment is not None and not self._look(hold, hold.segment):
+            self._hold = None  # the directory is another one, or empty: as at the start
+            hold.release()
+            hold = self._take_hold()
         if hold.segment is not None:
             self._rotate(hold, hold.segment)
         if lines or hold.notes:
@@ -80,33 +83,37 @@ class Appender:
         if hold is None:
             return
         try:
-            if hold.segment is not None and not hold.notes:
+            segment = None if hold.notes else hold.segment
+            if segment is not None and self._look(hold, segment):
                 hold.notes.append(("stopped", {"pid": os.getpid()}))
                 self._write(hold, (), 0)
         except OSError as error:
             self._tell(f"the end of the trail could not be written: {error}")
         finally:
+            self._remove_leftover(hold)
             hold.release()
             self.slot = 0
 
     def _take_hold(self) -> Hold:
-        hold = self._hold = take_hold(self._path, self._key, self._tell, self._leftover)
-        self._leftover = ""
+        hold = self._hold = take_hold(self._path, self._key, self._tell)
         self.slot, self.seq = hold.slot.number, hold.end.tip.seq
         return hold
 
-    def _look(self, hold: Hold, segment: Segment) -> Hold:
-        """See whether someone has meddled with what is being written."""
+    def _look(self, hold: Hold, segment: Segment) -> bool:
+        """See whether someone has meddled with what is being written; whether the slot is ours."""
         segment.look()
         if not segment.broken:
-            return hold
+            return True
         self._tell(f"{self._path / segment.name} was {segment.broken} by another")
         hold.leave_segment(segment.broken)
-        if hold.slot.is_held():
-            return hold
-        self._hold = None  # the directory is another one, or empty: as at the start
-        hold.release()
-        return self._take_hold()
+        return hold.slot.is_held()
+
+    def _remove_leftover(self, hold: Hold) -> None:
+        """Now or never: once the slot is left, another may write a segment of that name."""
+        if self._leftover:
+            with suppress(OSError):
+                hold.directory.remove(self._leftover)
+        self._leftover = ""
 
     def _rotate(self, hold: Hold, segment: Segment) -> None:
         batch = Batch(hold.end.tip, hold.seal)

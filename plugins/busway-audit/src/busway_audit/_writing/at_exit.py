@@ -15,7 +15,9 @@ __all__ = ["AtExit"]
 class AtExit:
     """Makes a call at the interpreter's exit.
 
-    A child of `multiprocessing` ends without that, by `os._exit`, but calls its finalizers first.
+    Calls are made in the reverse of the order in which they were asked for, and one that is asked
+    for during the exit is not made. So this is asked for twice: at once, that it be made at all;
+    and when there is work, that it be made before whatever else was asked for until then.
 
     Args:
         call: what is to be called; it may be called twice.
@@ -23,12 +25,26 @@ class AtExit:
 
     def __init__(self, call: Callable[[], object]) -> None:
         self._call = call
+        self._is_begun = False
+        self._forget: Callable[[], object] | None = None
         atexit.register(call)
+
+    def begin(self) -> None:
+        """There is work from now on.
+
+        A child of `multiprocessing` ends without the interpreter's exit, by `os._exit`, but calls
+        its finalizers first: those that were made since it began.
+        """
+        if self._is_begun:
+            return
+        self._is_begun = True
+        atexit.register(self._call)
         util = sys.modules.get("multiprocessing.util")
-        self._finalizer = None if util is None else util.Finalize(None, call, exitpriority=0)
+        if util is not None:
+            self._forget = util.Finalize(None, self._call, exitpriority=0).cancel
 
     def cancel(self) -> None:
         """Make no call."""
         atexit.unregister(self._call)
-        if self._finalizer is not None:
-            self._finalizer.cancel()
+        if self._forget is not None:
+            self._forget()

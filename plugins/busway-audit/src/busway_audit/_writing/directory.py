@@ -81,6 +81,10 @@ class Directory:
             return False
         return os.path.samestat(there, os.fstat(fd))
 
+    def size(self, name: str) -> int:
+        """The bytes of a file."""
+        return os.stat(self._at(name), dir_fd=self._fd, follow_symlinks=False).st_size
+
     def rename(self, name: str, new: str) -> None:
         """Give a file another name."""
         os.rename(self._at(name), self._at(new), src_dir_fd=self._fd, dst_dir_fd=self._fd)

@@ -65,11 +65,11 @@ class Due:
         """
         is_time = self._at is not None and time.monotonic() >= self._at
         if refused or not count:
-            return is_time and count > 0
+            return is_time and (refused or count > 0)
         return is_time or wanted or self._is_urgent or count >= self._triggers.entries
 
-    def patience(self, count: int) -> float | None:
+    def patience(self, count: int, *, refused: bool) -> float | None:
         """Seconds until it may be due by itself; None if it will not."""
-        if self._at is None or not count:
+        if self._at is None or not (count or refused):
             return None
         return max(0.0, self._at - time.monotonic())

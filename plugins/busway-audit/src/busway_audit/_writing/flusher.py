@@ -42,6 +42,7 @@ class Flusher:
         self._reporter = reporter
         self._is_reported = False
         self._is_about_reports = False
+        self._is_told = self._was_told = False  # whether the batch, and the one before, had trouble
 
     def write(self, until: int, *, asked: bool, written: Callable[[], object]) -> None:
         """Write batches until so many entries are durable; at least one, even an empty one.
@@ -69,11 +70,13 @@ class Flusher:
         """Leave the trail; the next batch takes it up again."""
         self._is_about_reports = False
         self.appender.close()
+        self._is_told = self._was_told = False
 
     def tell(self, message: str) -> None:
-        """Tell an operator of something by which nothing was lost."""
+        """Tell an operator of something by which nothing was lost; on the bus, once of a series."""
         _log.error("%s", message)
-        if not self._is_about_reports:
+        self._is_told = True
+        if not (self._is_about_reports or self._was_told):
             self._reporter.report(message, self._buffer.pending)
 
     def tell_dropped(self, entry: Entry) -> None:
@@ -97,6 +100,7 @@ class Flusher:
             raise
         with self._buffer.lock:
             self._buffer.remove(entries)
+        self._was_told, self._is_told = self._is_told, False
 
     def _line(self, entry: Entry) -> bytes:
         return entry.fields if isinstance(entry, Gap) else self._encoding.encode(entry)

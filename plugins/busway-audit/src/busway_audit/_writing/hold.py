@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from busway_audit._format.chain import Seal
 from busway_audit._format.head import Head
-from busway_audit._format.names import parse_segment, segment_name
+from busway_audit._format.names import segment_name
 from busway_audit._writing.directory import Directory
 from busway_audit._writing.head_file import HeadFile
 from busway_audit._writing.recovery import Recovery
@@ -79,16 +79,13 @@ class Hold:
         self.directory.close()
 
 
-def take_hold(
-    path: Path, key: bytes | None, tell: Callable[[str], object], leftover: str = ""
-) -> Hold:
+def take_hold(path: Path, key: bytes | None, tell: Callable[[str], object]) -> Hold:
     """Take the lowest free slot of a directory, and recover what a crash has left there.
 
     Args:
         path: the directory.
         key: what seals the lines, if they are sealed.
         tell: called with what an operator should know of.
-        leftover: the name of a segment that this writer could not begin, nor remove.
 
     Raises:
         OSError: if the directory is refused, or the disk refuses.
@@ -100,8 +97,6 @@ def take_hold(
         directory.close()
         raise
     try:
-        if (parse_segment(leftover) or (0, 0))[0] == slot.number:
-            directory.remove(leftover)  # recovery would take it for a batch that was accepted
         return _take_up(directory, slot, key, tell)
     except BaseException:
         slot.release()
@@ -115,12 +110,17 @@ def _take_up(
     end = Recovery(directory, slot.number, key).run()
     head = None if key is None else HeadFile(directory, slot.number, key)
     hold = Hold(directory, slot, end, Seal(end.log, key), head)
-    if end.because in _ALARMING:
-        tell(f"{directory.path / hold.newest}: {end.because}; see `busway audit verify`")
-    else:
-        hold.tell_end()  # not before: what shows that something is missing must not be lost
-    if end.number and not end.because:
-        hold.segment = Segment.resume(directory, hold.newest, end.size)
+    try:
+        if end.because in _ALARMING:
+            tell(f"{directory.path / hold.newest}: {end.because}; see `busway audit verify`")
+        else:
+            hold.tell_end()  # not before: what shows that something is missing must not be lost
+        if end.number and not end.because:
+            hold.segment = Segment.resume(directory, hold.newest, end.size)
+    except BaseException:
+        if head is not None:
+            head.close()
+        raise
     for cut in end.cuts:
         tell(f"a crash had torn the last batch: its {cut['cut']} bytes are kept in {cut['kept']}")
         hold.notes.append(("recovered", cut))

@@ -84,9 +84,12 @@ class Recovery:
             scan = self._scan(number)
             if scan.whole or scan.damaged or (self._head and self._head.segment >= number):
                 self._judge(number, scan)
+                self._repair.recall((number, number + 1), scan.kept)
                 break
             self._repair.set_aside(number, scan)  # nothing in it was ever durable
             numbers.pop()
+        else:
+            self._repair.recall((1,), ())
         self._ask_head()
         self._directory.sync()  # whoever wrote the newest may have died before doing that
         return self._end

@@ -7,10 +7,12 @@ from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
-from busway_audit._format.names import aside_name, segment_name
+from busway_audit._format.names import aside_name, parse_aside, segment_name
 from busway_audit._writing.segment import sync_file, write_all
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from busway_audit._writing.directory import Directory
     from busway_audit._writing.scan import Scan
 
@@ -56,6 +58,19 @@ class Repair:
         finally:
             os.close(fd)
         self._note_cut(number, len(tail), aside)
+
+    def recall(self, numbers: Collection[int], told: Collection[str]) -> None:
+        """Tell again of what was cut off, and kept, by who crashed before that was told of.
+
+        Args:
+            numbers: of which segments.
+            told: the files that records name.
+        """
+        known = {*told, *(cut["kept"] for cut in self.cuts)}
+        for name in sorted(self._directory.names()):
+            slot, number = parse_aside(name) or (0, 0)
+            if slot == self._slot and number in numbers and name not in known:
+                self._note_cut(number, self._directory.size(name), name)
 
     def _keep(self, name: str, data: bytes) -> None:
         fd = self._directory.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)

@@ -25,6 +25,7 @@ class Fields(msgspec.Struct):
     version: int = 0
     log: str = ""
     key_id: str = ""
+    kept: str = ""
 
 
 _decoder: Final = msgspec.json.Decoder(Fields)
@@ -43,6 +44,7 @@ class Scan:
         whole: the end of the last whole batch.
         begun: where that batch begins.
         tip: the last line of that batch.
+        kept: the files of which whole batches say that something cut off is kept there.
         full: whether that batch says that the segment is full.
         damaged: whether beyond a fault there is a batch that was begun later: then the fault is no
             torn batch, because each is durable before the next is written.
@@ -57,11 +59,13 @@ class Scan:
         self.size = self.whole = self.begun = self.followed = self.version = 0
         self.tip = self.last = NOTHING_YET
         self.full = self.damaged = False
+        self.kept: set[str] = set()
         self._key = key
         self._seal: Seal | None = None
         self._faulty = False
         self._first: int | None = None  # the seq at which the batch under way began
         self._record = ""  # the kind of the line before
+        self._told: set[str] = set()  # of the batch under way, as `kept`
         for line in lines:
             self.size += len(line)
             self._take(line)
@@ -115,12 +119,15 @@ class Scan:
             self._first = fields.seq
         if fields.record != "commit":
             self._record = fields.record
+            if fields.record == "recovered":
+                self._told.add(fields.kept)
             return
         if fields.first != self._first:
             self.damaged = self._faulty = True
             return
         self.begun, self.whole, self.tip = self.whole, self.size, self.last
         self.full = self._record == "rotated"
+        self.kept |= self._told
         self._first = None
 
     def _look_beyond(self, fields: Fields) -> None:
