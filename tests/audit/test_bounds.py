@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from tests.audit.disk import Disk
-from tests.audit.trail import chain, login, numbers, own
+from tests.audit.trail import chain, login, numbers, own, until
 
 from busway.events import Event
 from busway_audit import AuditLogHandler, BufferFullError
@@ -89,9 +89,7 @@ async def test_who_is_let_in_late_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(writer, "_has_work", lambda: (has_work(), looked.set())[0])
     monkeypatch.setattr(writer, "_let_in", lambda: (looked.wait(10), let_in()))
     writer.wait(audit._encoding.accept(login(1)))
-    async with asyncio.timeout(10):
-        while audit.health()["pending"]:
-            await asyncio.sleep(0.001)
+    await until(lambda: not audit.health()["pending"])
     await audit.stop()
     assert numbers(tmp_path) == [0, 1]
 
@@ -102,8 +100,7 @@ async def test_who_waits_while_it_stops_is_let_in(tmp_path):
     with Disk(errno.ENOSPC, strikes=2, calls=("write",)).installed():
         await audit.handle(login(0))
         second = asyncio.create_task(audit.handle(login(1)))
-        while audit.health()["error"] == "":
-            await asyncio.sleep(0.001)
+        await until(lambda: audit.health()["error"])
         with pytest.raises(OSError):
             await audit.stop()
         assert not second.done()
@@ -167,8 +164,7 @@ async def test_raise_says_what_the_disk_says(tmp_path):
     audit = AuditLogHandler(tmp_path, buffer_size=1, max_pending=1, when_full="raise")
     with Disk(errno.ENOSPC, strikes=100).installed():
         await audit.handle(login(0))
-        while audit.health()["error"] == "":
-            await asyncio.sleep(0.001)
+        await until(lambda: audit.health()["error"])
         with pytest.raises(BufferFullError, match="No space left"):
             await audit.handle(login(1))
     await audit.stop()
@@ -204,8 +200,7 @@ async def test_a_gap_that_is_being_written_grows_no_more(tmp_path, monkeypatch):
 
     with Disk(errno.ENOSPC).installed():
         await fill(audit, 3)  # one is accepted, two are dropped, and the disk refuses at first
-        while audit.health()["error"] == "":
-            await asyncio.sleep(0.001)
+        await until(lambda: audit.health()["error"])
     monkeypatch.setattr(os, "fdatasync", slow)
     flush = asyncio.create_task(audit.flush())
     await asyncio.to_thread(begun.wait, 10)
@@ -223,8 +218,7 @@ async def test_max_age_makes_the_rest_durable(tmp_path):
     audit = AuditLogHandler(tmp_path, max_age=0.01)
     for n in range(3):
         await audit.handle(login(n))
-        while audit.health()["pending"]:
-            await asyncio.sleep(0.001)
+        await until(lambda: not audit.health()["pending"])
     assert numbers(tmp_path) == [0, 1, 2]
     await audit.stop()
 
@@ -238,8 +232,7 @@ async def test_max_age_holds_for_what_came_during_a_write(tmp_path, monkeypatch)
     await asyncio.to_thread(begun.wait, 10)
     await audit.handle(login(1))
     go.set()
-    while audit.health()["pending"]:
-        await asyncio.sleep(0.001)
+    await until(lambda: not audit.health()["pending"])
     assert numbers(tmp_path) == [0, 1]
     await audit.stop()
 
@@ -252,7 +245,6 @@ async def test_flush_on_writes_a_type_at_once(tmp_path):
         assert not audit._writer._has_work()
     assert audit.health()["pending"] == 1
     await audit.handle(Event("user.deleted", {"n": 1}))
-    while audit.health()["pending"]:
-        await asyncio.sleep(0.001)
+    await until(lambda: not audit.health()["pending"])
     assert numbers(tmp_path) == [0, 1]
     await audit.stop()

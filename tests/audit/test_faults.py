@@ -9,7 +9,7 @@ import threading
 
 import pytest
 from tests.audit.disk import Disk
-from tests.audit.trail import files, login, numbers, own, python
+from tests.audit.trail import files, login, numbers, own, python, until
 
 from busway_audit import AuditLogHandler
 
@@ -31,8 +31,7 @@ def path(tmp_path):
 
 async def settled(audit):
     """The writer has tried what was due."""
-    while audit.health()["error"] == "" and audit.health()["pending"]:
-        await asyncio.sleep(0.001)
+    await until(lambda: audit.health()["error"] or not audit.health()["pending"])
 
 
 async def test_a_flush_that_was_refused_raises_and_keeps_everything(audit, path):
@@ -69,8 +68,7 @@ async def test_it_tries_again_by_itself(path, monkeypatch):
     audit = AuditLogHandler(path, buffer_size=1)
     with Disk(errno.ENOSPC, strikes=3).installed() as disk:
         await audit.handle(login(0))
-        while audit.health()["pending"]:
-            await asyncio.sleep(0.001)
+        await until(lambda: not audit.health()["pending"])
     assert disk.struck == 3
     assert numbers(path) == [0]
     await audit.stop()

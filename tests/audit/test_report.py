@@ -1,11 +1,10 @@
 """Reports: what the trail itself has to tell goes over the bus, and does not go round."""
 
-import asyncio
 import errno
 
 import pytest
 from tests.audit.disk import Disk
-from tests.audit.trail import login, numbers
+from tests.audit.trail import login, numbers, until
 
 from busway import Event, EventBus, EventType
 from busway_audit import AuditLogHandler
@@ -24,14 +23,6 @@ class Listener:
         self.heard.append(event)
         if self._answer is not None:
             await self._bus.publish(self._answer())
-
-
-async def until(condition):
-    for _ in range(5_000):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError("it did not come to pass")
 
 
 @pytest.fixture
@@ -88,7 +79,7 @@ async def test_reports_do_not_go_round(bus, tmp_path, odd):
         with _EveryOther().installed():
             await bus.publish(login(0))
             await until(lambda: audit.health()["durable"] == 3)
-            await asyncio.sleep(0.02)
+            await bus.drain()
         assert len(listener.heard) == 1
         assert audit.health()["accepted"] == 3
 

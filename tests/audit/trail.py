@@ -6,6 +6,7 @@ takes is one that others can read.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -14,6 +15,7 @@ import re
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,13 @@ def own(path: Path, kind: str, key: bytes | None = None) -> list[Record]:
 def numbers(path: Path, key: bytes | None = None) -> list[Any]:
     """What stands at `n` in each payload."""
     return [record["payload"]["n"] for record in events(path, key)]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what another thread does, and tells nobody."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
 
 
 def fork() -> int:

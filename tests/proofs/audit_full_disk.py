@@ -27,7 +27,7 @@ SETTINGS = {
     "rotating": {"rotate_bytes": 4_000},
     "torn": {},
 }
-NOT_BOTH = ("limit", "torn")  # a limit to one file leaves room for another
+NOT_BOTH = (("limit", "torn"), ("limit", "rotating"))  # a limit to one file leaves room for another
 HERE = Path(__file__).parents[2]
 MOUNT = 'mount -t tmpfs -o size=64k,mode=0700 tmpfs "$1" && shift && exec "$@"'
 
@@ -98,7 +98,7 @@ print(json.dumps([accepted, refused]))
 def pieces() -> list[str]:
     """The kinds of full disk there are here, with several trails each."""
     kinds = ["tmpfs"] * _can_mount() + ["limit"]
-    return [f"{kind} {name}" for kind in kinds for name in SETTINGS if (kind, name) != NOT_BOTH]
+    return [f"{kind} {name}" for kind in kinds for name in SETTINGS if (kind, name) not in NOT_BOTH]
 
 
 def sample(seed: int) -> list[str]:

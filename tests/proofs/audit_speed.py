@@ -9,8 +9,8 @@ FULL, a transaction each 100. At least 0.8 of the floor, and ahead of the other 
 
 `publish`: what a publish takes longer with the trail than with a handler that does nothing, at
 the median: at most 5 µs. A flush after each thousand, which is not timed, keeps the buffer from
-being full: then a publish would take as long as the disk does. The 99th percentile is told, too, and
-that with a disk whose syncs take 50 ms.
+being full: then a publish would take as long as the disk does. The 99th percentile is told, too,
+and that with a disk whose syncs take 50 ms.
 
 `run`: `busway run` on a million generated events with the trail on, beside a plain loop that
 decodes each, makes an `Event` of it, hashes, writes and syncs: at least 0.7 of that; memory flat.
