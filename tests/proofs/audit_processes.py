@@ -158,34 +158,43 @@ class _Crowd:
         code = 1
         try:
             audit = AuditLogHandler(self._path, key=self._key, rotate_bytes=20_000, buffer_size=20)
-            asyncio.run(self._write_events(audit, name, way, told, chosen))
+            name, child = self._write_events(audit, name, way, told, chosen)
             if way == "exit":
                 audit._writer.abandon()  # as the interpreter's exit does
                 os.write(told, f"{name} whole\n".encode())
+            if child > 0:
+                os.waitpid(child, 0)
             code = 0
         finally:
             os._exit(code)
 
-    async def _write_events(
+    def _write_events(
         self, audit: AuditLogHandler, name: str, way: str, told: int, chosen: random.Random
+    ) -> tuple[str, int]:
+        """Who it is in the end, and the child that it has; it forks between two loops.
+
+        Within one, parent and child would share what wakes it, and take it from each other.
+        """
+        child, begun = -1, 0
+        if way == "fork":
+            asyncio.run(self._publish(audit, name, range(EVENTS // 2), told, chosen))
+            child, begun = fork(), EVENTS // 2
+            if child == 0:
+                name, begun = f"{name}'", 0
+        asyncio.run(self._publish(audit, name, range(begun, EVENTS), told, chosen))
+        if way != "exit":
+            asyncio.run(audit.stop())
+            os.write(told, f"{name} {EVENTS}\n{name} whole\n".encode())
+        return name, child
+
+    async def _publish(
+        self, audit: AuditLogHandler, name: str, events: range, told: int, chosen: random.Random
     ) -> None:
-        child = -1
-        accepted = 0
-        while accepted < EVENTS:
-            if way == "fork" and child < 0 and accepted > EVENTS // 2:
-                child = fork()
-                if child == 0:
-                    name, accepted = f"{name}'", 0
-            await audit.handle(Event("audit.log", {"n": [name, accepted]}))
-            accepted += 1
+        for n in events:
+            await audit.handle(Event("audit.log", {"n": [name, n]}))
             if chosen.random() < 0.1:
                 await audit.flush()
-                os.write(told, f"{name} {accepted}\n".encode())
-        if way != "exit":
-            await audit.stop()
-            os.write(told, f"{name} {accepted}\n{name} whole\n".encode())
-        if child > 0:
-            os.waitpid(child, 0)
+                os.write(told, f"{name} {n + 1}\n".encode())
 
     def check(self) -> Counter[str]:
         """What all of them have left, read as one trail."""
