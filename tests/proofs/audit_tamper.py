@@ -261,9 +261,10 @@ def pieces() -> list[str]:
 
 
 def sample(seed: int) -> list[str]:
-    """One part of each."""
+    """One part of each kind, of some trail."""
     chosen = random.Random(seed)
-    parts = [f"{trail} {kind} {chosen.randrange(8)}/8" for trail in TRAILS for kind in KINDS]
+    trails = list(TRAILS)
+    parts = [f"{chosen.choice(trails)} {kind} {chosen.randrange(8)}/8" for kind in KINDS]
     return [*parts, "sealed limits 0/1"]
 
 
