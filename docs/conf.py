@@ -30,8 +30,8 @@ napoleon_attr_annotations = False  # it takes tuple[str, int] apart at the comma
 napoleon_custom_sections = ["Ordering", "Cancellation", "Threads", "Source"]
 
 nitpick_ignore_regex = [
-    # The standard library's own pages are elsewhere: to link to them takes the network.
-    (r"py:.*", r"(asyncio|collections|concurrent|contextlib|datetime|enum|pathlib|types)\..+"),
+    # The pages of the standard library and of msgspec are elsewhere: to link takes the network.
+    (r"py:.*", r"(asyncio|collections|concurrent|contextlib|datetime|enum|msgspec|pathlib|types)\..+"),
     (r"py:.*", r"(Future|Path|StrEnum|datetime)"),
     # Type variables have no page.
     (r"py:class", r"(busway\.\w+\.)?_\w+"),
