@@ -7,7 +7,7 @@ import pytest
 from tests.audit.disk import Disk
 from tests.audit.trail import chain, files, login, numbers, own
 
-from busway_audit import AuditLogHandler
+from busway_audit import AuditLogHandler, verify
 
 KEY = "5a" * 32
 SEAL = bytes.fromhex(KEY)
@@ -155,6 +155,31 @@ async def test_damage_before_the_last_batch_is_left_as_it_is(trail, caplog):
     assert '"because":"damaged"' in header
     assert f'"previous_size":{len(damaged)}' in header
     assert "damaged" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["changed", "doubled", "deleted", "header changed"])
+async def test_a_last_batch_that_no_crash_has_torn_is_damage(tmp_path, kind):
+    """A crash leaves holes: no whole line that is another, or in another place."""
+    audit = AuditLogHandler(tmp_path)
+    for n in range(3):
+        await audit.handle(login(n))
+    await audit.flush()
+    lines = segment(tmp_path).read_bytes().splitlines(keepends=True)
+    await audit.stop()
+    if kind == "changed":
+        lines[3] = lines[3].replace(b'"n":1', b'"n":7')
+    elif kind == "doubled":
+        lines.insert(3, lines[3])
+    elif kind == "deleted":
+        del lines[3]
+    else:
+        lines[0] = lines[0].replace(b'"segment":1', b'"segment":2')
+    segment(tmp_path).write_bytes(b"".join(lines))
+    await write(tmp_path, "after")
+    assert segment(tmp_path).read_bytes() == b"".join(lines)
+    assert '"because":"damaged"' in segment(tmp_path, 2).read_text()
+    assert not list(tmp_path.glob("*.torn-*"))
+    assert verify(tmp_path, print).tampered
 
 
 async def test_behind_damage_the_chain_goes_on_from_its_last_line(trail):

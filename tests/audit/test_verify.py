@@ -324,6 +324,21 @@ def test_a_segment_whose_header_never_came_is_torn(book):
         assert verify(book.directory, print).events == 6
 
 
+def test_a_batch_that_was_begun_in_two_segments_may_be_torn_in_both(book):
+    """Its sync had failed in one; of the next, which would have said so, the header never came."""
+    committed, counted = book.committed, book.counted
+    before = book.path.stat().st_size
+    book.batch(2)
+    content = book.path.read_bytes()
+    book.path.write_bytes(content[:before] + b"\0" * 100 + content[before + 100 :])
+    book.committed, book.counted = committed, counted
+    book.segment("sync failed")
+    book.batch(2)
+    content = book.path.read_bytes()
+    book.path.write_bytes(b"\0" * 100 + content[100:])
+    assert verdict(book.directory) == ("torn", committed[0] + 1)
+
+
 def test_a_segment_that_was_begun_may_be_torn(book):
     """In its header, too; one that is empty is whole."""
     book.rotate()

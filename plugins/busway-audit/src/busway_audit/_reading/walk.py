@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from busway_audit._format.chain import VERSION
+from busway_audit._format.chain import VERSION, BrokenLine
+from busway_audit._format.record import decode_record
 from busway_audit._reading.reader import Reader
 from busway_audit._reading.trail import lines_of
 from busway_audit.exceptions import TrailError
@@ -73,6 +75,7 @@ class Walk:
         self._readable = unsealed or bool(keys)
         self._unsettled: list[tuple[Finding, bool]] = []  # and whether a crash explains it
         self._doubtful: Entry | None = None
+        self._is_torn = False
 
     @property
     def path(self) -> Path:
@@ -86,11 +89,15 @@ class Walk:
             OSError: if a segment cannot be read.
             TrailError: if it takes a key to read it, or a later version.
         """
-        for segment in self._segments:
+        segments = list(self._segments)
+        begun = segments.pop() if len(segments) > 1 and _is_only_begun(segments[-1]) else None
+        for segment in segments:
             self.last = segment
             yield from self._through(segment)
             self._look_behind(segment)
         yield from self._finish()
+        if begun is not None and begun.size and not self._is_torn:
+            self._tell_torn(begun)
 
     def _through(self, segment: SegmentFile) -> Iterator[Entry]:
         self.reader.begin(segment)
@@ -99,7 +106,7 @@ class Walk:
             record, reason = self.reader.read(line)
             if reason:
                 torn = b"\0" in line or not line.endswith(b"\n")
-                torn = torn or (record is not None and bool(self._unsettled))  # it follows one
+                torn = torn or bool(self.reader.hash and self._unsettled)  # whole, and follows one
                 self._find(Finding(segment.path, number, due, reason), torn=torn)
             if record is not None:
                 if record.record == "segment":
@@ -169,9 +176,28 @@ class Walk:
             return
         if self._doubtful is not None:
             reader.take_back()
-        self._report(Finding(last.path, 0, reader.committed[0] + 1, _TORN, torn=True))
+        self._tell_torn(last)
+
+    def _tell_torn(self, segment: SegmentFile) -> None:
+        self._is_torn = True
+        self._report(Finding(segment.path, 0, self.reader.committed[0] + 1, _TORN, torn=True))
 
     def _settle(self) -> None:
         for finding, _ in self._unsettled:
             self._report(finding)
         self._unsettled.clear()
+
+
+def _is_only_begun(segment: SegmentFile) -> bool:
+    """Whether a crash has torn the batch with which a segment began, its header among it.
+
+    Then nothing in it was ever durable, and the batch before it may be torn, too: if its sync had
+    failed, this segment was to take it over.
+    """
+    commits = 0
+    for number, line in enumerate(lines_of(segment)):
+        if number == 0 and not (b"\0" in line or not line.endswith(b"\n")):
+            return False
+        with suppress(BrokenLine):
+            commits += decode_record(line).record == "commit"
+    return commits <= 1

@@ -46,8 +46,9 @@ class Scan:
         tip: the last line of that batch.
         kept: the files of which whole batches say that something cut off is kept there.
         full: whether that batch says that the segment is full.
-        damaged: whether beyond a fault there is a batch that was begun later: then the fault is no
-            torn batch, because each is durable before the next is written.
+        damaged: whether there is a fault that no crash makes. Either a batch beyond it was begun
+            later, and each is durable before the next is written. Or it is a line that is whole in
+            form, but not what was hashed, or not in its place: a crash leaves holes.
         followed: the end of the last line that is whole by itself; its tip is `last`. A line that
             was sealed by another key than this writer's is taken at its word.
         version: that of the format, as a header that holds tells it; 0 if none does. A header is
@@ -77,7 +78,7 @@ class Scan:
             return
         fields, prev, digest = found
         if not self._faulty and not self._follows(fields, prev):
-            self._faulty = True
+            self._faulty = self.damaged = True
         self.last, self.followed = Tip(fields.seq, digest), self.size
         if self._faulty:
             self._look_beyond(fields)
@@ -94,6 +95,7 @@ class Scan:
         if self.size == len(line):
             self._meet(fields)
         if self._seal is not None and self._seal.hash(before) != digest:
+            self.damaged = True
             return None
         if self.size == len(line):
             self.version = fields.version
