@@ -31,7 +31,10 @@ napoleon_custom_sections = ["Ordering", "Cancellation", "Threads", "Source"]
 
 nitpick_ignore_regex = [
     # The pages of the standard library and of msgspec are elsewhere: to link takes the network.
-    (r"py:.*", r"(asyncio|collections|concurrent|contextlib|datetime|enum|msgspec|pathlib|types)\..+"),
+    (
+        r"py:.*",
+        r"(asyncio|collections|concurrent|contextlib|datetime|enum|msgspec|pathlib|types)\..+",
+    ),
     (r"py:.*", r"(Future|Path|StrEnum|datetime)"),
     # Type variables have no page.
     (r"py:class", r"(busway\.\w+\.)?_\w+"),
