@@ -17,8 +17,15 @@ from busway_audit import AuditLogHandler, BufferFullError
 def held(monkeypatch):
     """The disk takes its time: each sync waits until this is set."""
     released = threading.Event()
+    released.begun = threading.Event()
     sync = os.fdatasync
-    monkeypatch.setattr(os, "fdatasync", lambda fd: (released.wait(10), sync(fd)))
+
+    def slow(fd):
+        released.begun.set()
+        released.wait(10)
+        sync(fd)
+
+    monkeypatch.setattr(os, "fdatasync", slow)
     yield released
     released.set()
 
@@ -173,7 +180,9 @@ async def test_raise_says_what_the_disk_says(tmp_path):
 async def test_drop_leaves_a_gap_that_tells_of_it(tmp_path, held, caplog):
     """In its place, with how many, and from when to when."""
     audit = AuditLogHandler(tmp_path, buffer_size=2, max_pending=2, when_full="drop")
-    await fill(audit, 5)
+    await fill(audit, 2)
+    await asyncio.to_thread(held.begun.wait, 10)  # what is dropped now is in no batch yet
+    await fill(audit, 3)
     assert audit.health()["dropped"] == 3
     held.set()
     await audit.flush()
