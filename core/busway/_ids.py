@@ -9,20 +9,22 @@ from typing import Final, TypeAlias
 
 __all__ = ["Stamp", "format_id", "new_stamp"]
 
-Stamp: TypeAlias = tuple[int, int, int]
-"""Nanoseconds since the epoch, a sequence number, the process's random bits."""
+Stamp: TypeAlias = tuple[int, int, str]
+"""Nanoseconds since the epoch, a sequence number, the process's random digits."""
 
 _TICK_BITS: Final = 12  # of a millisecond, 244 ns each: RFC 9562, section 6.2, method 3
 _SEQUENCE_BITS: Final = 26
-_RANDOM_BITS: Final = 36
+_SEQUENCE_MASK: Final = (1 << _SEQUENCE_BITS) - 1
+_RANDOM_DIGITS: Final = 9  # hexadecimal: 36 bits
+_VARIANT: Final = 0b10 << _SEQUENCE_BITS
 _sequence = count()
-_random = 0
+_random = ""
 _latest = 0
 
 
 def _draw_random() -> None:
     global _random  # noqa: PLW0603 - one prefix a process: drawn at import and after fork
-    _random = int.from_bytes(os.urandom(8)) >> (64 - _RANDOM_BITS)
+    _random = os.urandom(8).hex()[:_RANDOM_DIGITS]
 
 
 _draw_random()
@@ -31,7 +33,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def new_stamp() -> Stamp:
-    """Time, sequence number and the process's random bits: all that an id is made of."""
+    """Time, sequence number and the process's random digits: all that an id is made of."""
     global _latest  # noqa: PLW0603 - a clock that is set back must not set ids back
     now = time.time_ns()
     if now < _latest:
@@ -44,19 +46,12 @@ def new_stamp() -> Stamp:
 def format_id(stamp: Stamp) -> str:
     """A UUIDv7 whose order is that of creation within the process.
 
-    Ticks and sequence number are added up as one number, so that a sequence that outgrows its
-    bits carries into the time instead of starting again.
+    A sequence that outgrows its bits carries into the time instead of starting again.
 
     Source: RFC 9562, sections 5.7 and 6.2.
     """
     nanoseconds, sequence, random = stamp
-    ticks = (nanoseconds << _TICK_BITS) // 1_000_000
-    ordered = (ticks << _SEQUENCE_BITS) + sequence
-    high = ordered >> _SEQUENCE_BITS
-    low = ((ordered & ((1 << _SEQUENCE_BITS) - 1)) << _RANDOM_BITS) | random
-    milliseconds, fraction = high >> _TICK_BITS, high & ((1 << _TICK_BITS) - 1)
-    variant = 0x8000 | (low >> 48)
-    return (
-        f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7{fraction:03x}"
-        f"-{variant:04x}-{low & 0xFFFFFFFFFFFF:012x}"
-    )
+    ticks = (nanoseconds << _TICK_BITS) // 1_000_000 + (sequence >> _SEQUENCE_BITS)
+    time_ = "%015x" % ticks  # noqa: UP031 - an f-string takes half as long again
+    rest = "%07x" % (_VARIANT | sequence & _SEQUENCE_MASK)
+    return f"{time_[:8]}-{time_[8:12]}-7{time_[12:]}-{rest[:4]}-{rest[4:]}{random}"
