@@ -362,13 +362,14 @@ async def test_a_collector_that_comes_by_in_the_writers_thread_does_no_harm(tmp_
     gc.disable()
     try:
         del audit, cycle
-        encode = writer._flusher._encoding.encode
+        appender = writer._flusher.appender
+        append = appender.append
 
-        def collect(entry):
+        def collect(lines, events):
             gc.collect()
-            return encode(entry)
+            append(lines, events)
 
-        writer._flusher._encoding.encode = collect
+        appender.append = collect
         writer.flush()
         await asyncio.to_thread(thread.join, 10)
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path  # noqa: TC003 - settings are checked against it
 from typing import TYPE_CHECKING, Final, Literal
 
 from busway.handlers import ANY, AnyType, EventHandler
-from busway_audit._accepting.buffer import Buffer
+from busway_audit._accepting.buffer import Accepted, Buffer
 from busway_audit._accepting.encoding import Encoding
 from busway_audit._accepting.redaction import Redaction
 from busway_audit._accepting.settings import (
@@ -166,7 +166,7 @@ class AuditLogHandler(EventHandler):
             BufferFullError: if there is no room, and `when_full` is `raise`, or the process ends
                 before there is: it is not accepted.
         """
-        entry = self._encoding.accept(event)
+        entry = Accepted(self._encoding.encode(event), self._reporter.is_report(event))
         urgent = bool(self._flush_on) and event.type in self._flush_on
         if self._writer.accept(entry, urgent=urgent):
             return
@@ -226,7 +226,7 @@ class AuditLogHandler(EventHandler):
 
     def _renew(self) -> None:
         self._buffer = Buffer(*self._bounds)
-        self._flusher = Flusher(self._buffer, self._encoding, self._reporter)
+        self._flusher = Flusher(self._buffer, self._reporter)
         self._flusher.appender = Appender(self._path, self._key, self._rotation, self._flusher.tell)
         self._writer = Writer(self._buffer, self._flusher, Due(self._triggers))
         weakref.finalize(self, self._writer.abandon).atexit = False

@@ -11,16 +11,35 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from busway_audit._accepting.encoding import Accepted
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Buffer", "Entry", "Gap", "Waiting"]
+__all__ = ["Accepted", "Buffer", "Entry", "Gap", "Waiting"]
 
 _MAX_BATCH: Final = 1_000
 _MAX_BATCH_BYTES: Final = 8 * 2**20
+_OVERHEAD: Final = 150  # bytes of an entry in memory besides its line, or about so many
 _encoder = msgspec.json.Encoder()
+
+
+class Accepted(msgspec.Struct, gc=False):
+    """An event that was accepted, and is yet to be written.
+
+    The collector need not look at it: nothing leads back to it.
+
+    Attributes:
+        fields: as a record, without its braces.
+        is_report: whether it is the trail's own report of a failure, or was published because of
+            one.
+    """
+
+    fields: bytes
+    is_report: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory, or about so many."""
+        return len(self.fields) + _OVERHEAD
 
 
 class Gap:
@@ -32,6 +51,7 @@ class Gap:
         last_at: when the last one was.
     """
 
+    is_report = False
     size = 0
 
     def __init__(self) -> None:

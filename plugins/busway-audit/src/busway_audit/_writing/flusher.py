@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from busway_audit._accepting.buffer import Buffer, Entry
-    from busway_audit._accepting.encoding import Encoding
     from busway_audit._writing.appender import Appender
     from busway_audit._writing.report import Reporter
 
@@ -25,7 +24,6 @@ class Flusher:
 
     Args:
         buffer: what is to be written.
-        encoding: what makes lines of it.
         reporter: who is told, besides the log.
 
     Attributes:
@@ -35,10 +33,9 @@ class Flusher:
 
     appender: Appender
 
-    def __init__(self, buffer: Buffer, encoding: Encoding, reporter: Reporter) -> None:
+    def __init__(self, buffer: Buffer, reporter: Reporter) -> None:
         self.error = ""
         self._buffer = buffer
-        self._encoding = encoding
         self._reporter = reporter
         self._is_reported = False
         self._is_about_reports = False
@@ -83,17 +80,16 @@ class Flusher:
         """Tell that events are dropped, of which this is the first."""
         message = "the buffer is full: events are dropped"
         _log.error("%s", message)
-        if not self._reporter.is_about([entry]):
+        if not entry.is_report:
             self._reporter.report(message, self._buffer.pending)
 
     def _write_batch(self) -> None:
         with self._buffer.lock:
             entries = self._buffer.take()
-        self._is_about_reports = bool(entries) and self._reporter.is_about(entries)
+        self._is_about_reports = bool(entries) and all(entry.is_report for entry in entries)
         try:
-            lines = list(map(self._line, entries))
-            events = len(lines) - sum(isinstance(entry, Gap) for entry in entries)
-            self.appender.append(lines, events)
+            events = len(entries) - sum(isinstance(entry, Gap) for entry in entries)
+            self.appender.append([entry.fields for entry in entries], events)
         except BaseException:
             with self._buffer.lock:
                 self._buffer.give_back()
@@ -101,9 +97,6 @@ class Flusher:
         with self._buffer.lock:
             self._buffer.remove(entries)
         self._was_told, self._is_told = self._is_told, False
-
-    def _line(self, entry: Entry) -> bytes:
-        return entry.fields if isinstance(entry, Gap) else self._encoding.encode(entry)
 
     def _note_failure(self, error: Exception, *, asked: bool) -> None:
         message = str(error) or type(error).__name__

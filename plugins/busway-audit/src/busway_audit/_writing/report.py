@@ -9,13 +9,9 @@ from weakref import ref
 
 from busway.events import Event, EventType
 from busway.exceptions import BuswayError
-from busway_audit._accepting.buffer import Gap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from busway.bus import EventBus
-    from busway_audit._accepting.buffer import Entry
 
 __all__ = ["Reporter"]
 
@@ -61,12 +57,7 @@ class Reporter:
         except (BuswayError, RuntimeError) as error:  # it is closing, say; the log has it anyway
             _log.debug("a report was not published: %s", error)
 
-    def is_about(self, entries: Sequence[Entry]) -> bool:
-        """Whether they are nothing but reports, and what was published because of them."""
-        return bool(self._ids) and all(map(self._is_of_report, entries))
-
-    def _is_of_report(self, entry: Entry) -> bool:
-        if isinstance(entry, Gap):
-            return False
-        event = entry.event
-        return event.correlation_id in self._ids or event.id in self._ids
+    def is_report(self, event: Event) -> bool:
+        """Whether an event is a report, or was published because of one."""
+        known = self._ids
+        return bool(known) and (event.correlation_id in known or event.id in known)

@@ -12,8 +12,7 @@ from busway_audit._writing.at_exit import AtExit
 from busway_audit.exceptions import BufferFullError
 
 if TYPE_CHECKING:
-    from busway_audit._accepting.buffer import Buffer
-    from busway_audit._accepting.encoding import Accepted
+    from busway_audit._accepting.buffer import Accepted, Buffer
     from busway_audit._writing.due import Due
     from busway_audit._writing.flusher import Flusher
 
