@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from codecs import BOM_UTF8
+from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -34,9 +35,9 @@ class Lines:
         while chunk := await self._source.read():
             end = chunk.rfind(b"\n") + 1
             if end:
-                whole = b"".join((*self._begun, chunk[: end - 1]))
+                whole = b"".join((*self._begun, chunk[:end]))
                 self._begun = [chunk[end:]]
-                return [line + b"\n" for line in whole.split(b"\n")]
+                return BytesIO(whole).readlines()
             self._begun.append(chunk)
         rest, self._begun = b"".join(self._begun), []
         return [rest] if rest else []

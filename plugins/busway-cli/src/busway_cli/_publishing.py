@@ -64,7 +64,11 @@ class Publishing:
                 for line in batch:
                     if self.stopped:
                         return
-                    await self._take(line)
+                    event = self._take(line)
+                    if event is not None:
+                        await self._publish(event)
+                    if self.line % _YIELD_EVERY == 0:
+                        await asyncio.sleep(0)
         except OSError as error:
             self.broken_off = True
             tell(f"the input cannot be read beyond line {self.line}: {error.strerror}")
@@ -74,7 +78,7 @@ class Publishing:
         self.stopped = True
         self._source.end()
 
-    async def _take(self, line: bytes) -> None:
+    def _take(self, line: bytes) -> Event | None:
         self.line += 1
         self._progress.advance(len(line))
         try:
@@ -84,12 +88,10 @@ class Publishing:
             self.rejected += 1
             tell(f"line {self.line} is no event: {error}")
             self._rejects.keep(line)
-        else:
-            if event is not None:
-                self.read += 1
-                await self._publish(event)
-        if self.line % _YIELD_EVERY == 0:
-            await asyncio.sleep(0)
+            return None
+        if event is not None:
+            self.read += 1
+        return event
 
     async def _publish(self, event: Event) -> None:
         before = self._tally.dispatched
