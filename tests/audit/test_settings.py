@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from tests.audit.trail import login, until
 
 from busway import EventBus, EventType, load_plugins
 from busway_audit import AuditLogHandler
@@ -56,9 +57,13 @@ def test_no_key_is_repeated():
     assert "keygen" in str(caught.value)
 
 
-def test_members_are_as_good_as_their_values():
+@pytest.mark.parametrize("type_", [EventType.USER_LOGIN, "user.login"])
+async def test_members_are_as_good_as_their_values(tmp_path, type_):
     """A set of types reads well in an application."""
-    AuditLogHandler(flush_on={EventType.USER_DELETED, "user.login"})
+    audit = AuditLogHandler(tmp_path, flush_on={type_})
+    await audit.handle(login(1))
+    await until(lambda: audit.health()["durable"])
+    await audit.stop()
 
 
 def test_all_of_them_can_stand_in_a_file(tmp_path, monkeypatch):
