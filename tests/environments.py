@@ -15,7 +15,15 @@ import pytest
 __all__ = ["Environment", "call", "environment", "full", "linux_auth", "uv", "wheels"]
 
 ROOT = Path(__file__).resolve().parents[1]
-PLUGINS = ("busway-audit", "busway-cli", "busway-notify", "busway-testing")
+PLUGINS = (
+    "busway-audit",
+    "busway-cache",
+    "busway-cli",
+    "busway-middleware",
+    "busway-notify",
+    "busway-resilience",
+    "busway-testing",
+)
 
 
 def uv() -> str:

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 PACKAGES = {
     "busway": "busway",
     "busway-audit": "busway_audit",
+    "busway-cache": "busway_cache",
     "busway-cli": "busway_cli",
+    "busway-middleware": "busway_middleware",
     "busway-notify": "busway_notify",
+    "busway-resilience": "busway_resilience",
     "busway-testing": "busway_testing",
 }
 OTHERS = sorted(set(PACKAGES) - {"busway"})
