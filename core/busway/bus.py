@@ -17,7 +17,7 @@ from busway._admission import Admission, Doors
 from busway._delivery import Delivery
 from busway._environment import flag
 from busway._lifecycle import Lifecycle
-from busway._names import text_of
+from busway._names import name_of, text_attribute, text_of
 from busway._publication import CURRENT, Publication
 from busway._registry import Registry
 from busway._thread import LoopThread
@@ -500,7 +500,10 @@ class EventBus:
     def health(self) -> dict[str, Mapping[str, int | str]]:
         """What the handlers say of themselves, by name, and which did not start.
 
-        Handlers of one name are told apart by `#2`, `#3`. One whose `health()` raises has the
+        After them come the middleware and the interceptors that have a `health()` and say
+        something there: what was limited, say, or which circuit is open.
+
+        Those of one name are told apart by `#2`, `#3`. One whose `health()` raises has the
         error under `error`.
         """
         told: dict[str, Mapping[str, int | str]] = {}
@@ -508,6 +511,9 @@ class EventBus:
             told[_free_name(handler_name(handler), told)] = _ask_health(handler)
         for handler, reason in self.refused:
             told[_free_name(handler_name(handler), told)] = {"error": f"did not start: {reason}"}
+        for one in (*self.middleware, *self.interceptors):
+            if said := _ask_health(one):
+                told[_free_name(text_attribute(one, "name") or name_of(one), told)] = said
         return told
 
     def _expect(self, publication: Publication) -> Coroutine[object, None, PublishResult]:
@@ -571,12 +577,12 @@ def _free_name(name: str, taken: Mapping[str, object]) -> str:
     return next(one for one in candidates if one not in taken)
 
 
-def _ask_health(handler: Handler) -> Mapping[str, int | str]:
+def _ask_health(thing: object) -> Mapping[str, int | str]:
     try:
-        ask = getattr(handler, "health", None)
+        ask = getattr(thing, "health", None)
         told: object = ask() if callable(ask) else {}
         if inspect.iscoroutine(told):  # of an AsyncMock
             told.close()
         return dict(told) if isinstance(told, Mapping) else {}
-    except Exception as error:  # noqa: BLE001 - one handler's fault hides no other's health
+    except Exception as error:  # noqa: BLE001 - one's fault hides no other's health
         return {"error": f"health() raised {text_of(error)}"}

@@ -1,4 +1,4 @@
-"""health: what the handlers say of themselves, by name."""
+"""health: what handlers, middleware and interceptors say of themselves, by name."""
 
 from __future__ import annotations
 
@@ -112,3 +112,57 @@ def test_health_of_an_async_mock(bus):
     """Its coroutine is no answer, and leaves no warning behind."""
     bus.subscribe(AsyncMock(event_types=["user.login"]))
     assert list(bus.health().values()) == [{}]
+
+
+class Limit:
+    """A middleware, or an interceptor, that says what it is given."""
+
+    def __init__(self, told, name=None):
+        self.told = told
+        if name is not None:
+            self.name = name
+
+    def __call__(self, *arguments):
+        return arguments[-1]
+
+    def health(self):
+        return self.told
+
+
+def test_middleware_and_interceptors_are_asked(bus):
+    """After the handlers, by their names or those of their classes."""
+    bus.add_interceptor(Limit({"open": 1}, "breaker"))
+    bus.add_middleware(Limit({"limited": 3}))
+    bus.subscribe(Healthy({"sent": 3}, "mail"))
+    told = {"mail": {"sent": 3}, f"{__name__}.Limit": {"limited": 3}, "breaker": {"open": 1}}
+    assert bus.health() == told
+    assert list(bus.health()) == list(told)
+
+
+def test_of_one_that_stands_on_both_sides_each_is_told(bus):
+    """A name that is taken is told apart."""
+    bus.subscribe(Healthy({"sent": 3}, "mail"))
+    bus.add_middleware(Limit({"limited": 3}, "mail"))
+    assert bus.health() == {"mail": {"sent": 3}, "mail#2": {"limited": 3}}
+
+
+def test_those_that_say_nothing_are_left_out(bus):
+    """Most middleware is a function."""
+    bus.add_middleware(lambda event: event)
+    bus.add_interceptor(lambda handler, call_next: call_next)
+    bus.add_middleware(Limit({}))
+    assert bus.health() == {}
+
+
+def test_middleware_whose_health_raises(bus):
+    """It hides no other's."""
+
+    class Broken(Limit):
+        def health(self):
+            raise RuntimeError("no answer")
+
+    bus.add_middleware(Broken({}, "broken"))
+    bus.add_middleware(Limit({"limited": 3}, "limit"))
+    told = bus.health()
+    assert told["limit"] == {"limited": 3}
+    assert "no answer" in told["broken"]["error"]

@@ -64,7 +64,8 @@ class Session:
                 self._tell_signal()
                 # health() tells of handlers first, then, until the bus stops, of those refused
                 told = list(self._bus.health().items())
-                self.refused = dict(told[len(self._bus.handlers) :])
+                first = len(self._bus.handlers)
+                self.refused = dict(told[first : first + len(self._bus.refused)])
         await publishing
 
     def _end(self, publishing: asyncio.Task[None]) -> None:
