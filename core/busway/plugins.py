@@ -23,7 +23,7 @@ from busway.policy import Policy, read_required
 from busway.settings import Configuration, environment_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     import pluggy
 
@@ -150,12 +150,14 @@ def load_plugins(
     refuse_second(fresh, dict(plugins.rows.keys()))
     _import(fresh)
     _build(fresh)
-    rows = [plugins.rows.get(_key(one), one.row) for one in found]
-    errors = [*absences(required, rows)]
-    if strict:
-        errors += [one.row.error for one in fresh if one.row.error is not None]
-    _raise_any(errors, fresh)
-    _register(bus, plugins, fresh, configuration.middleware)
+
+    def check() -> None:
+        rows = [plugins.rows.get(_key(one), one.row) for one in found]
+        broken = [one.row.error for one in fresh if strict and one.row.error is not None]
+        _raise_any([*absences(required, rows), *broken], fresh)
+
+    check()
+    _register(bus, plugins, fresh, configuration.middleware, check)
     _warn(found, policy.names() | configuration.names())
     return PluginReport(plugins.rows.get(_key(one), one.row) for one in found)
 
@@ -211,18 +213,28 @@ def _raise_any(errors: list[PluginError], loadings: list[Loading]) -> None:
 
 
 def _register(
-    bus: EventBus, plugins: _Plugins, loadings: list[Loading], order: tuple[str, ...]
+    bus: EventBus,
+    plugins: _Plugins,
+    loadings: list[Loading],
+    order: tuple[str, ...],
+    check: Callable[[], None],
 ) -> None:
-    """Register what was built, plugin by plugin; middleware in the application's order."""
+    """Register what was built, plugin by plugin; middleware in the application's order.
+
+    What `check` raises, because of what the bus has refused, undoes all of it.
+    """
 
     def place(one: Loading) -> tuple[int, str]:
         name = one.candidate.name
         return (order.index(name) if name in order else len(order), name)
 
-    for one in loadings:
-        if one.going and one.built is not None:
-            with one.guard("register"):
-                _register_one(bus, one.built)
+    with ExitStack() as undo:
+        for one in loadings:
+            if one.going and one.built is not None:
+                with one.guard("register"):
+                    undo.enter_context(_register_one(bus, one.built))
+        check()
+        undo.pop_all()
     for one in sorted(loadings, key=place):
         if one.going and one.built is not None:
             for middleware in one.built.middleware:
@@ -234,8 +246,8 @@ def _register(
             plugins.add(one.row, one.manager)
 
 
-def _register_one(bus: EventBus, built: Built) -> None:
-    """Handlers and interceptors: all, or none if one is refused."""
+def _register_one(bus: EventBus, built: Built) -> ExitStack:
+    """Handlers and interceptors: all, or none if one is refused; what undoes it."""
     with ExitStack() as undo:
         for handler in built.handlers:
             bus.subscribe(handler)
@@ -246,7 +258,7 @@ def _register_one(bus: EventBus, built: Built) -> None:
         for interceptor in built.interceptors:
             bus.add_interceptor(interceptor)
             undo.callback(bus.remove_interceptor, interceptor)
-        undo.pop_all()
+        return undo.pop_all()
 
 
 def _warn(loadings: list[Loading], spoken_of: set[str]) -> None:

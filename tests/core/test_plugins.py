@@ -954,6 +954,27 @@ def test_strict_raises_and_registers_nothing(plugin, load, bus, monkeypatch, opt
     assert before == dict(event_types())
 
 
+PICKY = """
+    def picky(handler, call):
+        if "plugin_greeter" in handler.name:
+            raise ValueError("not that one")
+        return call
+"""
+
+
+@pytest.mark.parametrize("options", [{"strict": True}, {"require": ["picky"]}])
+def test_what_the_bus_itself_refuses_is_raised_too(plugin, load, bus, options):
+    """An interceptor that fails on another's handler; nothing of the others is registered."""
+    before = dict(event_types())
+    plugin("orders", TYPES, "event_types", "OrderEvent")
+    plugin("greeter", HANDLER)
+    plugin("picky", PICKY, "interceptors", "picky")
+    with pytest.raises(PluginLoadError, match=r"picky.*not that one"):
+        load(**options)
+    assert nothing_on(bus)
+    assert before == dict(event_types())
+
+
 @pytest.mark.parametrize(("options", "value"), [({"strict": False}, "1"), ({}, "0"), ({}, "")])
 def test_it_is_not_strict_otherwise(plugin, load, monkeypatch, options, value):
     """The argument wins over the environment."""
