@@ -7,7 +7,7 @@
 import logging as _logging
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-from busway.bus import EventBus
+from busway.bus import EventBus, current_event
 from busway.decorators import on_event
 from busway.events import Event, EventType, register_event_types
 from busway.exceptions import (
@@ -58,6 +58,7 @@ __all__ = [  # noqa: RUF022 - plainly sorted, as its test has it
     "PublishDepthError",
     "PublishResult",
     "SkipHandler",
+    "current_event",
     "hookimpl",
     "load_plugins",
     "on_event",

@@ -36,13 +36,26 @@ if TYPE_CHECKING:
     from busway.middleware import Interceptor, Middleware
     from busway.results import HandlerOutcome, PublishResult
 
-__all__ = ["EventBus"]
+__all__ = ["EventBus", "current_event"]
 
 _log = logging.getLogger("busway.bus")
 _OPEN: Final = Doors.OPEN
 _MAX_DEPTH: Final = 100  # deeper, and Python's own limit on recursion comes first
 _MOST_TOLD: Final = 20  # events named in one line of the log
 _T = TypeVar("_T")
+
+
+def current_event() -> Event | None:
+    """The event whose handler is running, as that handler sees it; None outside of handlers.
+
+    It is known in the tasks and threads that the handler has started, too, and in a middleware
+    when the handler publishes: there it is the event that caused the new one.
+
+    >>> current_event() is None
+    True
+    """
+    publication = CURRENT.get()
+    return None if publication is None else publication.event
 
 
 class EventBus:

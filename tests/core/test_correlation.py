@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from busway import Event, EventBus
+from busway import Event, EventBus, current_event
 
 
 class Reacts:
@@ -237,3 +237,42 @@ async def test_handlers_side_by_side_name_their_own_events(bus):
     await bus.publish_many([Event("user.login") for _ in range(5)])
     assert len(heard.events) == 5
     assert [one.payload["of"] for one in heard.events] == [one.causation_id for one in heard.events]
+
+
+# -- the event that is being handled --------------------------------------------------------------
+
+
+def test_outside_of_handlers_there_is_no_current_event():
+    """Nothing is being handled."""
+    assert current_event() is None
+
+
+async def test_a_handler_s_event_is_the_current_one(bus):
+    """As the middleware left it, in its tasks and threads too."""
+    found = []
+
+    async def react(_: Event) -> None:
+        found.append(current_event())
+        await asyncio.sleep(0)
+        found.append(await asyncio.to_thread(current_event))
+
+    bus.add_middleware(lambda event: event.replace(source="middleware"))
+    bus.subscribe(Reacts(react))
+    result = await bus.publish(Event("user.login"))
+    assert [id(result.event)] * 2 == [id(one) for one in found]
+    assert current_event() is None
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_middleware_finds_the_cause(bus, way):
+    """Whichever way a handler publishes, the current event is the one that it handles."""
+    causes = {}
+
+    def note(event: Event) -> Event:
+        causes[event.type.value] = current_event()
+        return event
+
+    bus.add_middleware(note)
+    cause = Event("user.login")
+    await heard_of(bus, lambda _: way(bus, Event("audit.log")), cause)
+    assert causes == {"user.login": None, "audit.log": cause}
