@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from importlib_metadata import distributions
 
 from busway import Event
-from busway_testing import HandlerConformance
+from busway_testing import HandlerConformance, InterceptorConformance, MiddlewareConformance
 from busway_testing.conformance import Conformance
 
 if TYPE_CHECKING:
@@ -48,6 +48,36 @@ class TestNotifyByFile(TestNotify):
     @pytest.fixture
     def plugin_settings(self, tmp_path):
         return {"channels": [f"jsonl:{tmp_path}/sent.jsonl"], "threshold": 1}
+
+
+class TestTrace(MiddlewareConformance):
+    plugin = "trace"
+
+
+class TestFilter(MiddlewareConformance):
+    plugin = "filter"
+    settings: ClassVar = {"allow_types": ["user.*"], "deny_sources": ["robot"]}
+
+
+class TestRateLimit(MiddlewareConformance):
+    plugin = "ratelimit"
+    settings: ClassVar = {"rate": "3/minute", "per": "key", "key": "ip_address"}
+    event = Event("user.login_failed", {"ip_address": "192.0.2.7"})
+
+
+class TestLogging(MiddlewareConformance):
+    plugin = "logging"
+    settings: ClassVar = {"payload": True}
+
+
+class TestRedact(MiddlewareConformance):
+    plugin = "redact"
+    event = Event("user.created", {"user_id": 7, "login": {"password": "s3cret"}})
+
+
+class TestHandlerFilter(InterceptorConformance):
+    plugin = "handler-filter"
+    settings: ClassVar = {"handlers": ["*"], "types": ["audit.log"]}
 
 
 def entry_points() -> Iterator[tuple[str, str]]:
