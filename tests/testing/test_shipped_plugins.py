@@ -80,6 +80,22 @@ class TestHandlerFilter(InterceptorConformance):
     settings: ClassVar = {"handlers": ["*"], "types": ["audit.log"]}
 
 
+class TestResilience(InterceptorConformance):
+    plugin = "resilience"
+
+    @pytest.fixture
+    def plugin_settings(self, tmp_path):
+        return {
+            "timeout": 5.0,
+            "retries": 2,
+            "retry_wait": 0.0,
+            "retry_jitter": 0.0,
+            "max_concurrency": 1,
+            "breaker_failures": 3,
+            "dead_letter": tmp_path / "dead.jsonl",
+        }
+
+
 def entry_points() -> Iterator[tuple[str, str]]:
     """Group and name, of all plugins in the house; of those installed, where its sources are not.
 
