@@ -22,11 +22,20 @@ def breaker(failures=2, reset=3600.0):
     return CircuitBreakerInterceptor(breaker_failures=failures, breaker_reset=reset)
 
 
-async def half_open(bus):
-    """Wait until the next call is a probe."""
-    async with asyncio.timeout(10):
-        while bus.health()["circuit-breaker"]["circuit_worker"] != "half-open":
-            await asyncio.sleep(0)
+class Clock:
+    """Tells the time that it is set to."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def clocked(interceptor, name="worker"):
+    """The clock of a handler's circuit, in the place of the real one."""
+    clock = interceptor._states.named()[name].circuit._clock = Clock()
+    return clock
 
 
 async def test_it_opens_after_so_many_failures_in_a_row(bus, hear, fails, caplog):
@@ -65,11 +74,16 @@ async def test_a_success_between_failures_keeps_it_closed(bus, hear):
 
 async def test_it_is_closed_by_a_probe_that_returns(bus, hear, fails):
     """After its time."""
-    bus.add_interceptor(breaker(reset=0.001))
+    interceptor = breaker(reset=10.0)
+    bus.add_interceptor(interceptor)
     hear(fails(ValueError(), ValueError()))
+    clock = clocked(interceptor)
     for _ in range(2):
         await bus.publish(Event(EVENT))
-    await half_open(bus)
+    clock.now = 9.0
+    assert not (await bus.publish(Event(EVENT))).ok
+    clock.now = 10.0
+    assert bus.health()["circuit-breaker"]["circuit_worker"] == "half-open"
     assert (await bus.publish(Event(EVENT))).ok
     assert bus.health()["circuit-breaker"]["circuit_worker"] == "closed"
 
@@ -77,11 +91,13 @@ async def test_it_is_closed_by_a_probe_that_returns(bus, hear, fails):
 async def test_it_stays_open_after_a_probe_that_fails(bus, hear, fails):
     """One failure is enough, and no new opening."""
     function = fails(*(ValueError() for _ in range(3)))
-    bus.add_interceptor(breaker(reset=0.05))
+    interceptor = breaker(reset=10.0)
+    bus.add_interceptor(interceptor)
     hear(function)
+    clock = clocked(interceptor)
     for _ in range(2):
         await bus.publish(Event(EVENT))
-    await half_open(bus)
+    clock.now = 10.0
     await bus.publish(Event(EVENT))
     health = bus.health()["circuit-breaker"]
     assert (health["circuit_worker"], health["opened_worker"], function.calls) == ("open", 1, 3)
@@ -89,7 +105,8 @@ async def test_it_stays_open_after_a_probe_that_fails(bus, hear, fails):
 
 async def test_one_probe_at_a_time(bus, hear, gate):
     """While it is on its way, the others are refused."""
-    bus.add_interceptor(breaker(failures=1, reset=0.05))
+    interceptor = breaker(failures=1, reset=10.0)
+    bus.add_interceptor(interceptor)
 
     async def first_fails(event):
         if event.payload["fail"]:
@@ -97,8 +114,9 @@ async def test_one_probe_at_a_time(bus, hear, gate):
         await gate(event)
 
     hear(first_fails)
+    clock = clocked(interceptor)
     await bus.publish(Event(EVENT, {"fail": True}))
-    await half_open(bus)
+    clock.now = 10.0
     probe = asyncio.create_task(bus.publish(Event(EVENT, {"fail": False})))
     await gate.until(1)
     assert bus.health()["circuit-breaker"]["circuit_worker"] == "half-open"
@@ -121,7 +139,8 @@ async def test_what_says_nothing_of_the_handler_does_not_count(bus, hear, fails,
 
 async def test_a_probe_that_is_cancelled_tells_nothing(bus, hear, gate):
     """The next call is the probe."""
-    bus.add_interceptor(breaker(failures=1, reset=0.001))
+    interceptor = breaker(failures=1, reset=10.0)
+    bus.add_interceptor(interceptor)
 
     async def first_fails(event):
         if event.payload["fail"]:
@@ -129,8 +148,9 @@ async def test_a_probe_that_is_cancelled_tells_nothing(bus, hear, gate):
         await gate(event)
 
     hear(first_fails)
+    clock = clocked(interceptor)
     await bus.publish(Event(EVENT, {"fail": True}))
-    await half_open(bus)
+    clock.now = 10.0
     probe = asyncio.create_task(bus.publish(Event(EVENT, {"fail": False})))
     await gate.until(1)
     probe.cancel()
@@ -182,16 +202,6 @@ async def test_nothing_is_left_of_a_handler_that_was_unsubscribed(bus, hear, fai
 
 
 # -- the circuit itself --------------------------------------------------------------------------
-
-
-class Clock:
-    """Tells the time that it is set to."""
-
-    def __init__(self):
-        self.now = 0.0
-
-    def __call__(self):
-        return self.now
 
 
 def test_what_began_before_it_opened_does_not_count():
