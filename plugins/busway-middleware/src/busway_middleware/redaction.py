@@ -24,6 +24,7 @@ _DOMAIN: Final = b"busway-middleware-redact-1\0"
 _BETWEEN_WORDS: Final = re.compile(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _MOST_KNOWN: Final = 10_000
 _MAX_DEPTH: Final = 100
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})  # most of what payloads hold
 _Seen: TypeAlias = dict[int, tuple[object, object]]
 
 
@@ -88,7 +89,7 @@ class RedactionMiddleware:
                 looked into once, so that neither a cycle nor shared parts can keep it busy.
             depth: how many containers it is in.
         """
-        if not isinstance(value, (Mapping, list, tuple)):
+        if type(value) in _SCALARS or not isinstance(value, (Mapping, list, tuple)):
             return value
         if id(value) not in seen:
             seen[id(value)] = value, REDACTED  # if it is met within itself

@@ -65,19 +65,12 @@ class RetryInterceptor:
         state = self._states.of(handler)
 
         async def call(event: Event) -> None:
-            # not stamina's decorator: its hooks are given the arguments, and log them
-            async for attempt in stamina.retry_context(
-                self._is_worth_it,
-                attempts=self._tries,
-                timeout=None,
-                wait_initial=self._wait,
-                wait_max=self._max_wait,
-                wait_jitter=self._jitter,
-            ):
-                with attempt:
-                    if attempt.num > 1:
-                        state.add()
-                    await call_next(event)
+            try:
+                await call_next(event)
+            except Exception as error:
+                if not self._is_worth_it(error):
+                    raise
+                await self._again(call_next, event, error, state)
 
         return call
 
@@ -85,6 +78,25 @@ class RetryInterceptor:
         """`retries_NAME`: calls of a handler after the first, of those that had some."""
         states = self._states.named().items()
         return {f"retries_{name}": state.count for name, state in states if state.count}
+
+    async def _again(
+        self, call_next: Call, event: Event, first: Exception, state: CountingState
+    ) -> None:
+        """All tries but the first, which is stamina's first: so only who fails pays for it."""
+        # not stamina's decorator: its hooks are given the arguments, and log them
+        async for attempt in stamina.retry_context(
+            self._is_worth_it,
+            attempts=self._tries,
+            timeout=None,
+            wait_initial=self._wait,
+            wait_max=self._max_wait,
+            wait_jitter=self._jitter,
+        ):
+            with attempt:
+                if attempt.num == 1:
+                    raise first
+                state.add()
+                await call_next(event)
 
     def _is_worth_it(self, error: BaseException) -> bool:
         if isinstance(error, BaseExceptionGroup):
