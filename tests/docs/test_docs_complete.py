@@ -16,7 +16,9 @@ from tests.proofs.__main__ import names as proofs
 
 import busway
 import busway_audit
+import busway_middleware
 import busway_notify
+import busway_resilience
 import busway_testing
 from busway import exceptions, hookspecs
 from busway._discovery import GROUPS
@@ -30,14 +32,23 @@ HOOKS = [name for name, thing in vars(hookspecs).items() if hasattr(thing, "busw
 PUBLIC = [
     *(("busway", name) for name in busway.__all__),
     *(("busway_audit", name) for name in busway_audit.__all__),
+    *(("busway_middleware", name) for name in busway_middleware.__all__),
     *(("busway_notify", name) for name in busway_notify.__all__),
+    *(("busway_resilience", name) for name in busway_resilience.__all__),
     *(("busway_testing", name) for name in busway_testing.__all__),
 ]
 SETTINGS = [
     (distribution, name)
     for distribution, plugin in (
         ("busway-audit", AuditLogHandler),
+        ("busway-middleware", busway_middleware.FilterInterceptor),
+        ("busway-middleware", busway_middleware.FilterMiddleware),
+        ("busway-middleware", busway_middleware.LoggingMiddleware),
+        ("busway-middleware", busway_middleware.RateLimitMiddleware),
+        ("busway-middleware", busway_middleware.RedactionMiddleware),
+        ("busway-middleware", busway_middleware.TraceMiddleware),
         ("busway-notify", NotificationHandler),
+        ("busway-resilience", busway_resilience.ResilienceInterceptor),
     )
     for name in inspect.signature(plugin).parameters
 ]
