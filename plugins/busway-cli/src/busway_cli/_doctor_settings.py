@@ -82,7 +82,10 @@ def unknown_variables(installation: Installation) -> Iterator[Finding]:
         known = variable in VARIABLES or variable.startswith(tuple(prefixes))
         if variable.startswith("BUSWAY_") and not known:
             begin, mark, rest = variable.partition("__")
-            guess = _guess(begin + mark, prefixes, rest) or _guess(variable, VARIABLES)
+            guesses = [_guess(begin + mark, prefixes, rest), _guess(variable, VARIABLES)]
+            if not mark:  # those of Busway itself have none, those of settings do
+                guesses.reverse()
+            guess = guesses[0] or guesses[1]
             yield Finding(
                 "variables",
                 variable,
