@@ -58,13 +58,18 @@ def test_the_audit_trail_holds_every_event_published(full: Environment, linux_au
     assert int(done.stdout.splitlines()[-1]) == report["published"] + report["nested"] == 1734
 
 
+def _active(environment: Environment) -> list[str]:
+    """The plugins that run; what changes what others see is off until it is enabled."""
+    return [name for name, row in environment.plugins().items() if row["state"] == "active"]
+
+
 def test_without_the_audit_plugin_the_rest_works(full: Environment, linux_auth: Path) -> None:
     """No trail, all alerts, and `busway plugins` knows no audit."""
     full.uninstall("busway-audit")
     report = _report(full, linux_auth, **CHANNELS)
     assert list(report["handlers"]) == [NOTIFY]
     assert _sent(full) == {"brute_force": 41, "critical_error": 43}
-    assert list(full.plugins()) == ["notify"]
+    assert _active(full) == ["notify"]
     assert full.run("audit", "verify", "audit").returncode == 2
 
 
@@ -74,7 +79,7 @@ def test_without_the_notify_plugin_the_rest_works(full: Environment, linux_auth:
     report = _report(full, linux_auth)
     assert list(report["handlers"]) == [AUDIT]
     assert full.run("audit", "verify", "audit").stdout.split()[-1] == "1734"
-    assert list(full.plugins()) == ["audit"]
+    assert _active(full) == ["audit"]
 
 
 def test_without_the_command_line_the_plugins_work(full: Environment) -> None:
@@ -89,12 +94,12 @@ async def main():
     report = load_plugins()
     async with bus:
         result = await bus.publish(Event("user.created", {"email": "ada@example.org"}))
-    print(result.ok, *(f"{row.name}={row.state}" for row in report))
+    print(result.ok, *(row.name for row in report if row.state == "active"))
 
 asyncio.run(main())
 """
     done = full.run("-c", code)
-    assert done.stdout.strip() == "True audit=active notify=active", done.stderr
+    assert done.stdout.strip() == "True audit notify", done.stderr
     assert not (full.path / "bin" / "busway").exists()
 
 
