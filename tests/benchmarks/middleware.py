@@ -12,6 +12,7 @@ import asyncio
 import gc
 import logging
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -45,6 +46,7 @@ __all__ = ["main"]
 
 ROUNDS: Final = 40
 PUBLISHES: Final = 1_000
+KEYS: Final = 10_000
 BARE: Final = "without"
 VALID: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -150,15 +152,33 @@ async def measure(buses: dict[str, EventBus]) -> dict[str, list[float]]:
     return {name: times[1:] for name, times in found.items()}
 
 
+def megabytes(events: int) -> float:
+    """What a rate limit holds that has seen as many keys as it remembers, so often each."""
+    limit = RateLimitMiddleware(rate="100/hour", per="key", key="ip_address")
+    tracemalloc.start()
+    for number in range(KEYS):
+        event = Event("user.login", {"ip_address": f"10.0.{number >> 8}.{number & 255}"})
+        for _ in range(events):
+            limit(event)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return held / 1e6
+
+
 def main() -> None:
     with TemporaryDirectory() as folder:
         gc.disable()  # it is run between the rounds
-        found = asyncio.run(measure(contenders(Path(folder))))
+        try:
+            found = asyncio.run(measure(contenders(Path(folder))))
+        finally:
+            gc.enable()
     print(f"Python {sys.version.split()[0]}, {ROUNDS} rounds of {PUBLISHES} publishes\n")
     print("| with | µs a publish | added |\n|---|---|---|")
     for name, times in found.items():
         added = median(with_ - less for with_, less in zip(times, found[BARE], strict=True))
         print(f"| {name} | {median(times):.1f} | {'' if name == BARE else f'{added:+.1f}'} |")
+    few, many = megabytes(1), megabytes(100)
+    print(f"\nratelimit, {KEYS} keys: {few:.0f} MB with one event each, {many:.0f} MB with 100")
 
 
 if __name__ == "__main__":
