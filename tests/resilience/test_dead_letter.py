@@ -296,6 +296,37 @@ def test_threads_write_whole_lines(bus, hear, path):
     assert found == list(range(800))
 
 
+WRITES = """
+import asyncio, sys
+from busway import Event, EventBus
+from busway_resilience import DeadLetterInterceptor
+
+class Fails:
+    event_types = ["user.login"]
+    async def handle(self, event):
+        raise ValueError("boom")
+
+async def main(path, first):
+    bus = EventBus()
+    bus.add_interceptor(DeadLetterInterceptor(dead_letter=path))
+    bus.subscribe(Fails())
+    for n in range(first, first + 100):
+        await bus.publish(Event("user.login", {"n": n, "long": "x" * 5000}))
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+def test_processes_write_whole_lines(path):
+    """Three of them, 100 letters each, longer than what a pipe takes in one piece."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", WRITES, str(path), str(100 * n)]) for n in range(3)
+    ]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    found = sorted(letter.event.payload["n"] for letter in read_dead_letters(path))
+    assert found == list(range(300))
+
+
 @pytest.mark.parametrize("line", ["{", "[]", '{"type": "no.such"}'])
 def test_a_line_that_is_none_is_named(tmp_path, line):
     """With its number."""
