@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from busway.events import Event
 from busway.exceptions import BusClosedError, BusOverloadedError, PublishDepthError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Admission", "Doors"]
 
@@ -23,7 +24,7 @@ cancelled before its first step tells nobody."""
 
 
 class Doors(enum.Enum):
-    """Who is let in: everyone, descendants of live publications, or nobody."""
+    """Who is let in: all; what descends from live publications or from a `stop`; or nobody."""
 
     OPEN = enum.auto()
     CLOSING = enum.auto()
@@ -131,6 +132,15 @@ class Admission:
         if self._idlers and not self.live:
             self._wake_idlers()
 
+    @contextmanager
+    def last_words(self) -> Iterator[None]:
+        """While entered, and the doors are closing, let in what is published in this context."""
+        token = _STOPPING.set(self)
+        try:
+            yield
+        finally:
+            _STOPPING.reset(token)
+
     def is_inside(self) -> bool:
         """Whether the caller is, or was started by, a handler of a live publication."""
         return self._is_ours(CURRENT.get())
@@ -193,7 +203,9 @@ class Admission:
             raise
 
     def _check_doors(self, event: Event, cause: Publication | None) -> None:
-        if self.doors is Doors.OPEN or (self.doors is Doors.CLOSING and self._is_ours(cause)):
+        if self.doors is Doors.OPEN:
+            return
+        if self.doors is Doors.CLOSING and (self._is_ours(cause) or _STOPPING.get() is self):
             return
         state = "closing" if self.doors is Doors.CLOSING else "closed"
         raise BusClosedError(f"the bus is {state}: {event.type} was not published")
@@ -213,6 +225,10 @@ class Admission:
             if len(self._pending) >= self._max_pending:
                 raise BusOverloadedError(self._max_pending)
             self._pending.add(publication)
+
+
+_STOPPING: Final[ContextVar[Admission | None]] = ContextVar("busway_stopping", default=None)
+"""The bus that is stopping its handlers here; the tasks that they stop in inherit it."""
 
 
 def _wake(idler: asyncio.Future[None]) -> None:

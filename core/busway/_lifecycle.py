@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import math
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -78,9 +79,12 @@ class Lifecycle:
         try:
             while self._started:
                 _, handler = self._started.popitem()
+                seconds = _own_stop_timeout(handler)
                 try:
                     error = await _within(
-                        self._stop_timeout, _begin(handler, "stop"), keeps_its_time=True
+                        self._stop_timeout if seconds is None else seconds,
+                        _begin(handler, "stop"),
+                        hurried=self._stop_timeout,
                     )
                 except asyncio.CancelledError as reason:
                     cancelled = reason
@@ -134,16 +138,27 @@ async def _call(handler: Handler, method: str, *arguments: object) -> None:
         raise HandlerError(f"{method}() exits, with {error.code!r}") from error
 
 
+def _own_stop_timeout(handler: Handler) -> float | None:
+    """What a handler says that its `stop` needs; None if it says nothing, or no such number."""
+    try:
+        seconds: object = getattr(handler, "stop_timeout", None)
+    except Exception:  # noqa: BLE001 - a property of its own may raise whatever it likes
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None  # a mock, say, has every attribute
+    return seconds if 0 <= seconds < math.inf else None
+
+
 async def _within(
-    seconds: float, task: asyncio.Task[None], *, keeps_its_time: bool = False
+    seconds: float, task: asyncio.Task[None], *, hurried: float | None = None
 ) -> BaseException | None:
     """Wait for a task, and tell how it failed; it is waited for while the caller is cancelled.
 
     Args:
         seconds: after which it is cancelled.
         task: what to wait for.
-        keeps_its_time: whether it gets them though the caller is cancelled, once or more often:
-            it flushes, say.
+        hurried: how many of them it still gets when the caller is cancelled, once or more often:
+            it flushes, say. None for none.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
@@ -153,8 +168,10 @@ async def _within(
             try:
                 await asyncio.wait({task}, timeout=max(0.0, deadline - loop.time()))
             except asyncio.CancelledError as error:
+                if cancelled is None and hurried is not None:
+                    deadline = min(deadline, loop.time() + hurried)
                 cancelled = error
-            stays = cancelled is None or keeps_its_time
+            stays = cancelled is None or hurried is not None
             if task.done() or not stays or loop.time() >= deadline:
                 break
         is_late = not task.done()

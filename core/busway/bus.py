@@ -74,7 +74,7 @@ class EventBus:
         max_depth: how deep awaited publishes may be nested, 1 to 100.
         max_pending: how many events of `publish_soon` and `publish_threadsafe` may be waiting.
         start_timeout: seconds for a handler's `start`.
-        stop_timeout: seconds for a handler's `stop`.
+        stop_timeout: seconds for a handler's `stop`, unless it has a `stop_timeout` of its own.
         drain_timeout: seconds that events on their way get, before they are cancelled.
 
     Raises:
@@ -426,10 +426,12 @@ class EventBus:
         """Drain, stop the handlers in reverse order, and close.
 
         From now on only descendants of live publishes are admitted. What is not delivered within
-        `drain_timeout` is cancelled. What was started is stopped, each within `stop_timeout`.
+        `drain_timeout` is cancelled. What was started is stopped, each within `stop_timeout`, its
+        own or the bus's; what a handler publishes in its `stop` is still delivered.
 
         Cancellation:
-            Ends the draining at once; the handlers are stopped all the same.
+            Ends the draining at once; the handlers are stopped all the same, each within the
+            bus's `stop_timeout`.
 
         Raises:
             BuswayError: if called inside a handler of this bus, which would wait for itself.
@@ -440,7 +442,8 @@ class EventBus:
             await self._drain_or_cancel()
         finally:
             try:
-                await self._lifecycle.stop()
+                with self._admission.last_words():
+                    await self._lifecycle.stop()
             finally:
                 self.close()
 

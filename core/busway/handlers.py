@@ -84,6 +84,9 @@ class EventHandler(ABC):
     enabled_by_default: bool = True
     """Whether an installed plugin is active without a setting `enabled`."""
 
+    stop_timeout: float | None = None
+    """How many seconds its `stop` may take, where those of the bus will not do; None for those."""
+
     @property
     @abstractmethod
     def event_types(self) -> Sequence[StrEnum | str | Literal[AnyType.ANY]]:
@@ -109,7 +112,12 @@ class EventHandler(ABC):
     async def stop(self) -> None:  # noqa: B027 - optional
         """Release it and flush, when the bus has drained; at most `stop_timeout` seconds.
 
+        Those are the handler's own, if it has that attribute, else the bus's. If the stopping of
+        the bus is cancelled, the bus's count from then on, should they be over sooner.
+
         Runs in a task of its own, in reverse order of starting, and only after `start` returned.
+        The bus still delivers what it publishes meanwhile: a report of what could not be flushed,
+        say. It reaches handlers that have stopped already, too.
         """
 
     def health(self) -> Mapping[str, int | str]:
