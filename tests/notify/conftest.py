@@ -3,6 +3,10 @@
 import asyncio
 
 import pytest
+from tests.notify.mail_server import MailServer
+
+from busway import EventBus
+from busway_notify import NotificationHandler
 
 
 class Recorder:
@@ -45,6 +49,35 @@ class Gate(Recorder):
         await super().send(notification)
 
 
+class Auditor:
+    """A handler that keeps our own reports."""
+
+    event_types = ("error.occurred",)
+
+    def __init__(self):
+        self.reports = asyncio.Queue()
+
+    async def handle(self, event):
+        if event.source == "busway.notify":
+            self.reports.put_nowait(event)
+
+    async def told(self):
+        """The next report."""
+        return await asyncio.wait_for(self.reports.get(), 10)
+
+    def listening_with(self, handler):
+        """A bus, to be entered, with both."""
+        bus = EventBus()
+        bus.subscribe(self)
+        bus.subscribe(handler)
+        return bus
+
+
+@pytest.fixture
+async def auditor():
+    return Auditor()
+
+
 @pytest.fixture
 def recorder():
     return Recorder()
@@ -63,3 +96,39 @@ def make_refuser():
 @pytest.fixture
 async def gate():
     return Gate()
+
+
+@pytest.fixture
+def mail_servers():
+    """`mail_servers(**options)`: a real mail server, not yet started; stopped at the end."""
+    made = []
+
+    def make(**options):
+        made.append(MailServer(**options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def mail_server(mail_servers):
+    """One that runs."""
+    return mail_servers().start()
+
+
+@pytest.fixture
+def mailing():
+    """`mailing(server, **settings)`: a handler that sends mails there."""
+
+    def make(server, **settings):
+        wanted = {
+            "channels": [server.url],
+            "admins": ["ops@example.org"],
+            "sender": "Busway <busway@example.org>",
+            "timeout": 5.0,
+        }
+        return NotificationHandler(**(wanted | settings))
+
+    return make

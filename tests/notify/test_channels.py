@@ -188,8 +188,8 @@ def test_a_channel_that_is_none_is_named(channels, culprit):
 
 def test_a_password_in_a_url_is_not_shown():
     """Of a URL that is not understood, the scheme alone is named."""
-    with pytest.raises(ValueError, match="'smtp:'") as caught:
-        open_channels(["smtp://ops:hunter2@example.org"])
+    with pytest.raises(ValueError, match="'pigeon:'") as caught:
+        open_channels(["pigeon://ops:hunter2@example.org"])
     assert "hunter2" not in str(caught.value)
 
 

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime, timedelta
 
-__all__ = ["Cooldown", "Counts", "Passage", "RecentKeys", "digest_of"]
+    from busway.events import Event
+
+__all__ = ["Cooldown", "Counts", "Passage", "RecentKeys", "digest_of", "idempotency_key"]
 
 
 class Counts:
@@ -22,10 +24,10 @@ class Counts:
         self._counts = Counter(dict.fromkeys(names, 0))
         self._lock = Lock()
 
-    def add(self, name: str) -> None:
-        """Count one more."""
+    def add(self, name: str, count: int = 1) -> None:
+        """Count one more, or several."""
         with self._lock:
-            self._counts[name] += 1
+            self._counts[name] += count
 
     def read(self) -> Mapping[str, int]:
         """All counts of this moment: a copy."""
@@ -124,3 +126,13 @@ def digest_of(*parts: str) -> bytes:
     """16 bytes that stand for these texts, in this order."""
     # repr() quotes: ("a", "b") and ("a', 'b",) differ, and a lone surrogate can be encoded.
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).digest()
+
+
+def idempotency_key(kind: str, event: Event, *key: str, cooldown: timedelta | None = None) -> str:
+    """What says that two notifications are one: their rule, their key and their window.
+
+    While there is a cooldown, a key has one alert at a time, so that time tells the windows apart,
+    also when a log is read again, and its events get new ids. Without one, only the id does.
+    """
+    window = event.timestamp.isoformat() if cooldown else event.id
+    return digest_of(kind, *key, window).hex()

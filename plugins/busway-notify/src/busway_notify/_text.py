@@ -5,10 +5,19 @@ from __future__ import annotations
 import re
 from typing import Final, TypeGuard
 
-__all__ = ["MAX_KEY", "MAX_MESSAGE", "MAX_SUBJECT", "is_address", "one_line", "text_of"]
+__all__ = [
+    "MAX_KEY",
+    "MAX_MESSAGE",
+    "MAX_REASON",
+    "MAX_SUBJECT",
+    "is_address",
+    "one_line",
+    "text_of",
+]
 
 MAX_KEY: Final = 128
 MAX_MESSAGE: Final = 1000
+MAX_REASON: Final = 300
 MAX_SUBJECT: Final = 200
 
 # RFC 5321, section 4.5.3.1.3: a path of 256 octets, its angle brackets included.

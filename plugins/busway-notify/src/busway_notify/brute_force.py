@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from busway.events import EventType
 from busway_notify import _settings
-from busway_notify._recent import Cooldown, Counts, RecentKeys, digest_of
+from busway_notify._recent import Cooldown, Counts, RecentKeys, digest_of, idempotency_key
 from busway_notify._text import MAX_KEY, MAX_SUBJECT, one_line, text_of
-from busway_notify.notification import Addresses, Draft, Kind, Notification
+from busway_notify.notification import Addresses, Draft, Kind, Notification, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,6 +147,10 @@ class BruteForceRule:
             event_id=event.id,
             timestamp=event.timestamp,
             sender=self._addresses.sender,
+            severity=Severity.WARNING,
+            idempotency_key=idempotency_key(
+                self.kind, event, namespace, key, cooldown=self._cooldown
+            ),
         )
 
 

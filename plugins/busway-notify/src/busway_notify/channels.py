@@ -1,15 +1,11 @@
-"""Channels: where notifications go, and how a URL names one.
-
-* ChannelError
-"""
+"""Channels: where notifications go, and how a URL names one."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
-from busway.exceptions import BuswayError
-from busway_notify._text import text_of
+from busway_notify._opening import Means, open_mail
 from busway_notify.json_lines import JsonLinesChannel
 from busway_notify.notification import Kind
 
@@ -18,33 +14,19 @@ if TYPE_CHECKING:
 
     from busway_notify.notification import Notification
 
-__all__ = ["Channel", "ChannelError", "LogChannel", "open_channels"]
+__all__ = ["Channel", "LogChannel", "open_channels"]
 
 _log = logging.getLogger("busway.notify")
 
 
-class ChannelError(BuswayError):
-    """A channel did not take a notification; why is its `__cause__`.
-
-    Attributes:
-        channel: the name of the channel.
-        kind: the kind of notification.
-        event_id: the id of the event that the notification is of.
-    """
-
-    def __init__(self, channel: str, notification: Notification, reason: Exception) -> None:
-        super().__init__(
-            f"the channel {channel!r} did not take the {notification.kind} notification "
-            f"of event {notification.event_id!r}: {type(reason).__name__}: {text_of(reason)}"
-        )
-        self.channel = channel
-        self.kind: Kind = notification.kind
-        self.event_id: str = notification.event_id
-
-
 @runtime_checkable
 class Channel(Protocol):
-    """Takes notifications somewhere; an object of one can stand in the setting `channels`."""
+    """Takes notifications somewhere; an object of one can stand in the setting `channels`.
+
+    One with an attribute `is_queued = True` is served by a queue, as the network channels are:
+    `send` is awaited in a thread of its own, each try within `timeout` seconds, and again if it
+    raises; see `DeliveryError`.
+    """
 
     @property
     def name(self) -> str:
@@ -57,8 +39,8 @@ class Channel(Protocol):
     async def send(self, notification: Notification) -> None:
         """Take one notification; to return means that it is safe.
 
-        It is awaited inside `handle()`, on whichever loop the event was published: what takes
-        long only queues it here.
+        Unless it is queued, it is awaited inside `handle()`, on whichever loop the event was
+        published.
 
         Raises:
             Exception: if it did not take it. The other channels are tried all the same.
@@ -84,11 +66,12 @@ class LogChannel:
         )
 
 
-def open_channels(channels: object) -> tuple[Channel, ...]:
+def open_channels(channels: object, means: Means | None = None) -> tuple[Channel, ...]:
     """The channels of the setting `channels`.
 
     Args:
         channels: a list of URLs and of `Channel` objects; None for `["log:"]`.
+        means: what network channels share.
 
     Raises:
         ValueError: if it is no list, or empty, or something in it is neither; the message names
@@ -97,10 +80,11 @@ def open_channels(channels: object) -> tuple[Channel, ...]:
     listed = ["log:"] if channels is None else channels
     if not isinstance(listed, list | tuple) or not listed:
         raise ValueError(f"channels: a list of at least one channel is expected; {_KNOWN}")
-    return tuple(_open(f"channels[{place}]", channel) for place, channel in enumerate(listed))
+    used = means or Means()
+    return tuple(_open(f"channels[{place}]", one, used) for place, one in enumerate(listed))
 
 
-def _open(place: str, channel: object) -> Channel:
+def _open(place: str, channel: object, means: Means) -> Channel:
     if isinstance(channel, Channel) and not isinstance(channel, type):
         return channel
     if not isinstance(channel, str):
@@ -109,22 +93,27 @@ def _open(place: str, channel: object) -> Channel:
     if not colon or scheme not in _SCHEMES:
         raise ValueError(f"{place}: unknown scheme {scheme + colon!r}; {_KNOWN}")
     try:
-        return _SCHEMES[scheme](rest)
+        return _SCHEMES[scheme](scheme, rest, means)
     except ValueError as error:
         raise ValueError(f"{place}: {scheme}: {error}; {_KNOWN}") from None
 
 
-def _open_jsonl(path: str) -> Channel:
+def _open_jsonl(_: str, path: str, __: Means) -> Channel:
     if not path.strip() or "\0" in path:
         raise ValueError("the path of a file is expected after the colon")
     return JsonLinesChannel(path)
 
 
-def _open_log(rest: str) -> Channel:
+def _open_log(_: str, rest: str, __: Means) -> Channel:
     if rest:
         raise ValueError("nothing is expected after the colon")
     return LogChannel()
 
 
-_SCHEMES: Final[Mapping[str, Callable[[str], Channel]]] = {"jsonl": _open_jsonl, "log": _open_log}
-_KNOWN: Final = "known are 'jsonl:PATH', 'log:' and Channel objects"
+_SCHEMES: Final[Mapping[str, Callable[[str, str, Means], Channel]]] = {
+    "jsonl": _open_jsonl,
+    "log": _open_log,
+    "smtp": open_mail,
+    "smtps": open_mail,
+}
+_KNOWN: Final = "known are 'jsonl:PATH', 'log:', 'smtp://HOST', 'smtps://HOST' and Channel objects"

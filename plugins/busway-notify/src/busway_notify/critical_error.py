@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from busway.events import EventType
 from busway_notify import _settings
-from busway_notify._recent import Cooldown, Counts, RecentKeys, digest_of
+from busway_notify._recent import Cooldown, Counts, RecentKeys, digest_of, idempotency_key
 from busway_notify._text import MAX_KEY, MAX_MESSAGE, MAX_SUBJECT, one_line, text_of
-from busway_notify.notification import Addresses, Draft, Kind, Notification
+from busway_notify.notification import Addresses, Draft, Kind, Notification, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,4 +90,8 @@ class CriticalErrorRule:
             event_id=event.id,
             timestamp=event.timestamp,
             sender=self._addresses.sender,
+            severity=Severity.CRITICAL,
+            idempotency_key=idempotency_key(
+                self.kind, event, event.source, component, message, cooldown=self._cooldown
+            ),
         )

@@ -1,18 +1,28 @@
 """The handler: events to rules, and what the rules draft to every channel."""
 
+import os
+import weakref
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal
 
+from busway.bus import EventBus
 from busway.events import Event
 from busway.handlers import AnyType, EventHandler
 from busway_notify import _settings
+from busway_notify._delivery.outbox import Patience
+from busway_notify._delivery.post import Post
+from busway_notify._delivery.report import SOURCE
+from busway_notify._opening import Means
+from busway_notify._queued import is_queued
 from busway_notify._recent import Counts
+from busway_notify._sending import Sending, queued
 from busway_notify.brute_force import BruteForceRule
-from busway_notify.channels import Channel, ChannelError, open_channels
+from busway_notify.channels import Channel, open_channels
 from busway_notify.critical_error import CriticalErrorRule
-from busway_notify.notification import Draft, Kind, Notification
+from busway_notify.notification import Kind
 from busway_notify.welcome import WelcomeRule
 
 if TYPE_CHECKING:
@@ -23,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NotificationHandler"]
 
+_GRACE: Final = 5.0
+"""Seconds that the bus gives `stop` beyond its own, to keep and report what is left."""
+
 
 class NotificationHandler(EventHandler):
     """Writes to new users and to administrators.
@@ -31,12 +44,18 @@ class NotificationHandler(EventHandler):
     `CriticalErrorRule`. All channels are tried, whichever fail. If none took an alert, its
     cooldown is undone, so that the next event of its kind sends it.
 
-    Ordering: channels are tried in the order of the setting, one after another.
+    What goes over a network is put into a queue, and delivered by a thread of this handler's, so
+    that a dead mail server never slows a publisher. It begins with the first notification, whether
+    this was started or not, and ends with `stop`, which goes on delivering for `stop_timeout`.
+
+    Ordering: channels without a queue are tried in the order of the setting, one after another,
+    when those with one have got it. A queue's notifications may overtake one another.
     Cancellation: passes; an alert that no channel had taken by then is undone as above.
     Threads: one handler may be called from several loops in several threads at once.
 
     Args:
-        channels: URLs (`log:`, `jsonl:PATH`) and `Channel` objects; None for `["log:"]`.
+        channels: URLs (`log:`, `jsonl:PATH`, `smtp://HOST`, …) and `Channel` objects; None for
+            `["log:"]`.
         admins: whom alerts are for; needed only by channels that write to people.
         sender: whom notifications come from; needed only by channels that write to people.
         threshold: how many failed logins of one address are an attack.
@@ -45,6 +64,15 @@ class NotificationHandler(EventHandler):
         error_cooldown: the same for one critical error.
         max_keys: how many addresses and users, and how many errors, are remembered; the least
             recently seen are given up first.
+        username: whom to log in as at a mail server whose URL names nobody.
+        password: with what, where the URL has none.
+        ca_file: certificates of authorities to trust beside the system's.
+        timeout: seconds for one try of a queued channel.
+        retry_for: seconds for which a queued channel tries again; an hour, since mail servers are
+            down for minutes at times.
+        queue_size: how many notifications may be on their way through one queued channel.
+        stop_timeout: seconds for which `stop`, or the interpreter's exit, goes on delivering.
+        dead_letters: a file for what could not be delivered; None for no file.
 
     Raises:
         ValueError: if a setting is not as described; it names the setting.
@@ -68,8 +96,22 @@ class NotificationHandler(EventHandler):
         cooldown: float = 600.0,
         error_cooldown: float = 300.0,
         max_keys: int = 10_000,
+        username: str = "",
+        password: str = "",
+        ca_file: str | None = None,
+        timeout: float = 10.0,
+        retry_for: float = 3600.0,
+        queue_size: int = 1000,
+        stop_timeout: float = 30.0,
+        dead_letters: str | None = None,
     ) -> None:
-        self._channels = open_channels(channels)
+        means = Means(
+            timeout=_settings.seconds("timeout", timeout).total_seconds(),
+            username=username,
+            password=password,
+            ca_file=ca_file,
+        )
+        self._channels = open_channels(channels, means)
         needed_by = next((each.name for each in self._channels if each.addresses_people), None)
         addresses = _settings.addresses(admins, sender, needed_by=needed_by)
         welcome = WelcomeRule(addresses=addresses)
@@ -87,11 +129,38 @@ class NotificationHandler(EventHandler):
         self._rules: dict[StrEnum, Rule] = {rule.event_type: rule for rule in rules}
         counted = [f"{what}_{kind}" for what in ("sent", "failed") for kind in Kind]
         self._counts = Counts(*counted, "failed_sends")
+        seconds = _settings.seconds("stop_timeout", stop_timeout, zero=True).total_seconds()
+        self._new_post = partial(
+            Post,
+            queued(self._channels),
+            queue_size=_settings.whole_number("queue_size", queue_size, most=1_000_000),
+            patience=Patience(
+                means.timeout, _settings.seconds("retry_for", retry_for, zero=True).total_seconds()
+            ),
+            stop_timeout=seconds,
+            dead_letters=dead_letters,
+            name=self.name,
+        )
+        if any(map(is_queued, self._channels)):
+            self.stop_timeout = seconds + _GRACE
+        self._renew()
+        _renew_after_fork(self)
 
     @property
     def event_types(self) -> Sequence[StrEnum | str | Literal[AnyType.ANY]]:
         """Those of the rules."""
         return list(self._rules)
+
+    async def start(self, bus: EventBus) -> None:
+        """From now on, tell the bus when notifications are lost."""
+        self._post.begin(bus)
+
+    async def stop(self) -> None:
+        """Go on delivering for `stop_timeout` seconds; then give up, and report, what is left.
+
+        Cancellation: what is left is given up at once.
+        """
+        await self._post.stop()
 
     async def handle(self, event: Event) -> None:
         """Send what the event's rule makes of it to every channel.
@@ -100,11 +169,13 @@ class NotificationHandler(EventHandler):
             ChannelError: if one channel did not take it.
             ExceptionGroup: of `ChannelError`, if several did not.
         """
+        if event.source == SOURCE:  # our own report: it must not go the way that it reports of
+            return
         rule = self._rules.get(event.type)
         draft = None if rule is None else rule.consider(event)
         if draft is None:
             return
-        errors = await self._deliver(draft)
+        errors = await self._sending.send(draft)
         if len(errors) > 1:
             names = ", ".join(repr(error.channel) for error in errors)
             raise ExceptionGroup(f"{len(errors)} channels failed: {names}", errors)
@@ -116,32 +187,23 @@ class NotificationHandler(EventHandler):
         counts = Counter(self._counts.read())
         for rule in self._rules.values():
             counts.update(rule.health())
+        counts.update(self._post.health())
         return dict(counts)
 
-    async def _deliver(self, draft: Draft) -> list[ChannelError]:
-        """Try all channels; the errors of those that did not take it."""
-        errors: list[ChannelError] = []
-        taken = False
-        try:
-            for channel in self._channels:
-                try:
-                    await _send(channel, draft.notification)
-                    taken = True
-                except ChannelError as error:
-                    self._counts.add("failed_sends")
-                    errors.append(error)
-        finally:  # also when cancelled: an alert must not be lost without a trace
-            self._settle(draft, taken=taken)
-        return errors
-
-    def _settle(self, draft: Draft, *, taken: bool) -> None:
-        self._counts.add(f"{'sent' if taken else 'failed'}_{draft.notification.kind}")
-        if not taken:
-            draft.take_back()
+    def _renew(self) -> None:
+        self._post: Post = self._new_post()
+        self._sending = Sending(self._channels, self._post, self._counts)
+        weakref.finalize(self, self._post.abandon).atexit = False
 
 
-async def _send(channel: Channel, notification: Notification) -> None:
-    try:
-        await channel.send(notification)
-    except Exception as error:
-        raise ChannelError(channel.name, notification, error) from error
+def _renew_after_fork(handler: NotificationHandler) -> None:
+    """Give a forked child a post of its own: what is queued, and the thread, are the parent's."""
+    known = weakref.ref(handler)
+
+    def renew() -> None:
+        alive = known()
+        if alive is not None:
+            alive._renew()  # noqa: SLF001 - the handler's own
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=renew)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from busway_notify.notification import Notification
 
-__all__ = ["JsonLinesChannel"]
+__all__ = ["JsonLinesChannel", "append_line", "json_object"]
 
 _FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
 
@@ -40,12 +40,13 @@ class JsonLinesChannel:
         Raises:
             OSError: if it could not be written whole; nothing of it is in the file then.
         """
-        line = json.dumps(_json_object(notification)).encode() + b"\n"
+        line = json.dumps(json_object(notification)).encode() + b"\n"
         with self._lock:
-            _append(self._path, line)
+            append_line(self._path, line)
 
 
-def _json_object(notification: Notification) -> dict[str, str]:
+def json_object(notification: Notification) -> dict[str, str]:
+    """What a line tells of a notification."""
     return {
         "kind": notification.kind,
         "key": notification.key,
@@ -57,7 +58,12 @@ def _json_object(notification: Notification) -> dict[str, str]:
     }
 
 
-def _append(path: Path, line: bytes) -> None:
+def append_line(path: Path, line: bytes) -> None:
+    """Append a line to a private file, which is made if it is missing, its folders too.
+
+    Raises:
+        OSError: if it could not be written whole; nothing of it is in the file then.
+    """
     # One write to a file opened for appending: other processes may write to it, too.
     descriptor = _open(path)
     try:

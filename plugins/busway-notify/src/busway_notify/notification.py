@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-__all__ = ["Addresses", "Draft", "Kind", "Notification"]
+__all__ = ["Addresses", "Draft", "Kind", "Notification", "Severity"]
 
 
 class Kind(StrEnum):
@@ -19,6 +19,14 @@ class Kind(StrEnum):
     WELCOME = "welcome"
     BRUTE_FORCE = "brute_force"
     CRITICAL_ERROR = "critical_error"
+
+
+class Severity(StrEnum):
+    """How much a notification matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,9 @@ class Notification:
         event_id: the id of the event that caused it, as it came.
         timestamp: when that event happened: aware, in UTC.
         sender: the setting `sender`; "" where it is not set.
+        severity: how much it matters.
+        idempotency_key: the same for the same rule, key and window, however often it is sent: 32
+            hexadecimal digits. "" where whoever made it gave none.
     """
 
     kind: Kind
@@ -49,6 +60,13 @@ class Notification:
     event_id: str
     timestamp: datetime
     sender: str = ""
+    severity: Severity = Severity.WARNING
+    idempotency_key: str = ""
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Those that `recipient` joins."""
+        return tuple(self.recipient.split(", "))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from busway.events import EventType
-from busway_notify._recent import Counts
+from busway_notify._recent import Counts, idempotency_key
 from busway_notify._text import MAX_KEY, is_address, one_line
-from busway_notify.notification import Addresses, Draft, Kind, Notification
+from busway_notify.notification import Addresses, Draft, Kind, Notification, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,6 +68,8 @@ class WelcomeRule:
             event_id=event.id,
             timestamp=event.timestamp,
             sender=self._addresses.sender,
+            severity=Severity.INFO,
+            idempotency_key=idempotency_key(self.kind, event, email),
         )
 
 
