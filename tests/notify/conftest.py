@@ -1,8 +1,11 @@
 """Channels to test with: one that keeps what it gets, one that refuses it."""
 
 import asyncio
+import ssl
 
 import pytest
+import trustme
+from tests.notify.endpoint import Endpoint
 from tests.notify.mail_server import MailServer
 
 from busway import EventBus
@@ -132,3 +135,42 @@ def mailing():
         return NotificationHandler(**(wanted | settings))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def authority():
+    """A certificate authority of our own."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def certificate(authority):
+    """A server's side of TLS, for localhost, hooks.example.org and 127.0.0.1."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issued = authority.issue_cert("localhost", "hooks.example.org", "127.0.0.1")
+    issued.configure_cert(context)
+    return context
+
+
+@pytest.fixture(scope="session")
+def ca_file(authority, tmp_path_factory):
+    """Its certificate, for `ca_file`."""
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.fixture
+def endpoint():
+    """An HTTP endpoint, without TLS."""
+    made = Endpoint()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def tls_endpoint(certificate):
+    """An HTTPS endpoint, whose certificate is by our own authority."""
+    made = Endpoint(certificate)
+    yield made
+    made.stop()

@@ -6,15 +6,19 @@ import ssl
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
+import httpx2
+
+from busway_notify._public import is_public
 from busway_notify._templates import Templates
 from busway_notify.smtp import MailServer, SmtpChannel
+from busway_notify.webhook import Endpoint, WebhookChannel, slack_json, webhook_json
 
 if TYPE_CHECKING:
     from busway_notify.channels import Channel
 
-__all__ = ["Means", "is_loopback", "open_mail", "split_url"]
+__all__ = ["Means", "is_loopback", "open_mail", "open_webhook", "split_url"]
 
 _PORTS: Final = {"smtp": 25, "smtps": 465}
 
@@ -29,6 +33,8 @@ class Means:
         username: whom to log in as at mail servers whose URL names nobody.
         password: with what, at mail servers whose URL has none.
         ca_file: certificates of authorities to trust beside the system's.
+        allow_hosts: the hosts that webhooks may name; None for whichever they do.
+        allow_private: whether webhooks may be at private addresses.
     """
 
     timeout: float = 10.0
@@ -36,6 +42,8 @@ class Means:
     username: str = ""
     password: str = field(default="", repr=False)
     ca_file: str | None = None
+    allow_hosts: tuple[str, ...] | None = None
+    allow_private: bool = False
 
     def tls(self) -> ssl.SSLContext:
         """Whose certificates are trusted.
@@ -98,6 +106,46 @@ def open_mail(scheme: str, rest: str, means: Means) -> Channel:
         tls=means.tls(),
     )
     return SmtpChannel(scheme, server, means.templates)
+
+
+def open_webhook(scheme: str, rest: str, means: Means) -> Channel:
+    """The channel of `https://`, `slack+https://`, and, to this machine alone, of `http://`.
+
+    Raises:
+        ValueError: if it is no such URL, or its host is not allowed.
+    """
+    url = split_url(scheme, rest)
+    host = str(url.hostname)
+    if scheme.endswith("http") and not (means.allow_private and is_loopback(host)):
+        raise ValueError("without TLS only this machine is written to, and with allow_private")
+    if means.allow_hosts is not None and host not in means.allow_hosts:
+        raise ValueError(f"the host {host!r} is not among allow_hosts")
+    if _is_address(host) and not (means.allow_private or is_public(host)):
+        raise ValueError(f"{host} is a private address, which needs allow_private")
+    name, password = unquote(url.username or ""), unquote(url.password or "")
+    bare = urlunsplit((scheme.rpartition("+")[2], *_without_login(url)[1:4], ""))
+    endpoint = Endpoint(
+        url=httpx2.URL(bare),
+        auth=(name, password) if url.username is not None else None,
+        timeout=means.timeout,
+        tls=means.tls(),
+        allow_private=means.allow_private,
+    )
+    return WebhookChannel(
+        scheme, endpoint, slack_json if scheme.startswith("slack") else webhook_json
+    )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _without_login(url: SplitResult) -> SplitResult:
+    return url._replace(netloc=url.netloc.rpartition("@")[2])
 
 
 def _starttls(scheme: str, url: SplitResult, *, has_login: bool) -> str:

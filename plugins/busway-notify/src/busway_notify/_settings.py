@@ -8,7 +8,7 @@ from typing import Final
 from busway_notify._text import is_address
 from busway_notify.notification import Addresses
 
-__all__ = ["MAX_KEYS", "addresses", "seconds", "whole_number"]
+__all__ = ["MAX_KEYS", "addresses", "flag", "hosts", "seconds", "whole_number"]
 
 MAX_KEYS: Final = 10_000_000  # gigabytes; a limit that is not reached is no limit
 
@@ -47,6 +47,30 @@ def seconds(name: str, value: object, *, zero: bool = False) -> timedelta:
     if length < timedelta(0) or not (zero or length):
         raise ValueError(problem)
     return length
+
+
+def flag(name: str, value: object) -> bool:
+    """A yes or no.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}: true or false is expected, not {value!r}")  # noqa: TRY004 - as above
+    return value
+
+
+def hosts(name: str, value: object) -> tuple[str, ...] | None:
+    """Names of hosts, or addresses; None for none.
+
+    Raises:
+        ValueError: if it is no list of them.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"{name}: a list of hosts is expected, not {value!r}")
+    return tuple(one.lower().strip("[]") for one in value)
 
 
 def addresses(admins: object, sender: object, *, needed_by: str | None) -> Addresses:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
-from busway_notify._opening import Means, open_mail
+from busway_notify._opening import Means, open_mail, open_webhook
 from busway_notify.json_lines import JsonLinesChannel
 from busway_notify.notification import Kind
 
@@ -111,9 +111,16 @@ def _open_log(_: str, rest: str, __: Means) -> Channel:
 
 
 _SCHEMES: Final[Mapping[str, Callable[[str, str, Means], Channel]]] = {
+    "http": open_webhook,
+    "https": open_webhook,
     "jsonl": _open_jsonl,
     "log": _open_log,
+    "slack+http": open_webhook,
+    "slack+https": open_webhook,
     "smtp": open_mail,
     "smtps": open_mail,
 }
-_KNOWN: Final = "known are 'jsonl:PATH', 'log:', 'smtp://HOST', 'smtps://HOST' and Channel objects"
+_KNOWN: Final = (
+    "known are 'jsonl:PATH', 'log:', 'smtp://HOST', 'smtps://HOST', 'https://HOST/PATH', "
+    "'slack+https://HOST/PATH' and Channel objects"
+)

@@ -67,6 +67,8 @@ class NotificationHandler(EventHandler):
         username: whom to log in as at a mail server whose URL names nobody.
         password: with what, where the URL has none.
         ca_file: certificates of authorities to trust beside the system's.
+        allow_hosts: the hosts that webhooks may name; None for those that `channels` names.
+        allow_private: whether webhooks may be at private addresses.
         timeout: seconds for one try of a queued channel.
         retry_for: seconds for which a queued channel tries again; an hour, since mail servers are
             down for minutes at times.
@@ -99,6 +101,8 @@ class NotificationHandler(EventHandler):
         username: str = "",
         password: str = "",
         ca_file: str | None = None,
+        allow_hosts: list[str] | None = None,
+        allow_private: bool = False,
         timeout: float = 10.0,
         retry_for: float = 3600.0,
         queue_size: int = 1000,
@@ -110,6 +114,8 @@ class NotificationHandler(EventHandler):
             username=username,
             password=password,
             ca_file=ca_file,
+            allow_hosts=_settings.hosts("allow_hosts", allow_hosts),
+            allow_private=_settings.flag("allow_private", allow_private),
         )
         self._channels = open_channels(channels, means)
         needed_by = next((each.name for each in self._channels if each.addresses_people), None)
