@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from busway_notify._queued import OwnQueued, Queued, is_queued
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from busway_notify._delivery.post import Post
     from busway_notify._recent import Counts
+    from busway_notify._routing import Routing
     from busway_notify.channels import Channel
     from busway_notify.notification import Draft, Notification
 
@@ -30,26 +32,45 @@ class Sending:
 
     Args:
         channels: all channels, in the order of the setting.
+        routing: which of them a notification goes through.
         post: what serves those that are queued.
         counts: where it is counted what became of a notification.
     """
 
-    def __init__(self, channels: Sequence[Channel], post: Post, counts: Counts) -> None:
-        self._inline = [one for one in channels if not is_queued(one)]
-        self._queued = [one for one in channels if is_queued(one)]
+    def __init__(
+        self, channels: Sequence[Channel], routing: Routing, post: Post, counts: Counts
+    ) -> None:
+        self._channels = channels
+        self._routing = routing
         self._post = post
         self._counts = counts
+        queues = [place for place, channel in enumerate(channels) if is_queued(channel)]
+        self._queues = {place: queue for queue, place in enumerate(queues)}
 
     async def send(self, draft: Draft) -> list[ChannelError]:
-        """Try all channels; the errors of those that did not take it at once."""
-        settlement = Settlement(draft, len(self._inline) + len(self._queued), self._counts)
-        for place, _ in enumerate(self._queued):
-            self._post.put(place, draft.notification, settlement.settle)
+        """Try all channels of its routes; the errors of those that did not take it at once."""
+        routes = self._routing.of(draft.notification)
+        if not routes:
+            self._counts.add("routed_nowhere")
+            return []
+        settlement = Settlement(draft, len(routes), self._counts)
+        inline: list[tuple[Channel, Notification]] = []
+        for place, recipient in routes:
+            notification = _addressed(draft.notification, recipient)
+            if place in self._queues:
+                self._post.put(self._queues[place], notification, settlement.settle)
+            else:
+                inline.append((self._channels[place], notification))
+        return await self._send_inline(inline, settlement)
+
+    async def _send_inline(
+        self, inline: list[tuple[Channel, Notification]], settlement: Settlement
+    ) -> list[ChannelError]:
         errors: list[ChannelError] = []
-        left = len(self._inline)
+        left = len(inline)
         try:
-            for channel in self._inline:
-                error = await _send(channel, draft.notification)
+            for channel, notification in inline:
+                error = await _send(channel, notification)
                 left -= 1
                 settlement.settle(error is None)
                 if error is not None:
@@ -59,6 +80,12 @@ class Sending:
             for _ in range(left):
                 settlement.settle(False)
         return errors
+
+
+def _addressed(notification: Notification, recipient: str) -> Notification:
+    if recipient == notification.recipient:
+        return notification
+    return replace(notification, recipient=recipient)
 
 
 async def _send(channel: Channel, notification: Notification) -> ChannelError | None:

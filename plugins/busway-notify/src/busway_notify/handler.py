@@ -18,7 +18,9 @@ from busway_notify._delivery.report import SOURCE
 from busway_notify._opening import Means
 from busway_notify._queued import is_queued
 from busway_notify._recent import Counts
+from busway_notify._routing import Routing
 from busway_notify._sending import Sending, queued
+from busway_notify._templates import Templates
 from busway_notify.brute_force import BruteForceRule
 from busway_notify.channels import Channel, open_channels
 from busway_notify.critical_error import CriticalErrorRule
@@ -64,6 +66,9 @@ class NotificationHandler(EventHandler):
         error_cooldown: the same for one critical error.
         max_keys: how many addresses and users, and how many errors, are remembered; the least
             recently seen are given up first.
+        routes: tables of `kinds`, `severities`, `channels` and `to`: who gets what, through which
+            channels; None for all to all.
+        templates: a folder of templates for mails; None for our own.
         username: whom to log in as at a mail server whose URL names nobody.
         password: with what, where the URL has none.
         ca_file: certificates of authorities to trust beside the system's.
@@ -98,6 +103,8 @@ class NotificationHandler(EventHandler):
         cooldown: float = 600.0,
         error_cooldown: float = 300.0,
         max_keys: int = 10_000,
+        routes: list[dict[str, list[str]]] | None = None,
+        templates: str | None = None,
         username: str = "",
         password: str = "",
         ca_file: str | None = None,
@@ -111,6 +118,7 @@ class NotificationHandler(EventHandler):
     ) -> None:
         means = Means(
             timeout=_settings.seconds("timeout", timeout).total_seconds(),
+            templates=Templates(templates),
             username=username,
             password=password,
             ca_file=ca_file,
@@ -118,6 +126,7 @@ class NotificationHandler(EventHandler):
             allow_private=_settings.flag("allow_private", allow_private),
         )
         self._channels = open_channels(channels, means)
+        self._routing = Routing(routes, self._channels)
         needed_by = next((each.name for each in self._channels if each.addresses_people), None)
         addresses = _settings.addresses(admins, sender, needed_by=needed_by)
         welcome = WelcomeRule(addresses=addresses)
@@ -198,7 +207,7 @@ class NotificationHandler(EventHandler):
 
     def _renew(self) -> None:
         self._post: Post = self._new_post()
-        self._sending = Sending(self._channels, self._post, self._counts)
+        self._sending = Sending(self._channels, self._routing, self._post, self._counts)
         weakref.finalize(self, self._post.abandon).atexit = False
 
 
