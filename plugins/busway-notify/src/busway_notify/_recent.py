@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime, timedelta
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import timedelta
 
     from busway.events import Event
 
-__all__ = ["Cooldown", "Counts", "Passage", "RecentKeys", "digest_of", "idempotency_key"]
+__all__ = ["Cooldown", "Counts", "Passage", "RecentKeys", "digest_of", "idempotency_key", "time_of"]
 
 
 class Counts:
@@ -75,11 +77,40 @@ class Cooldown:
         self._last, self._untold = at, 0
         return passage
 
+    @property
+    def state(self) -> list[object]:
+        """What JSON can keep of it."""
+        return [None if self._last is None else self._last.isoformat(), self._untold]
+
+    def restore(self, state: Sequence[object]) -> None:
+        """Take up what `state` gave.
+
+        Raises:
+            Exception: if it is something else.
+        """
+        last, untold = state
+        if not (last is None or isinstance(last, str)) or not isinstance(untold, int):
+            raise TypeError
+        self._last = None if last is None else time_of(last)
+        self._untold = untold
+
     def take_back(self, passage: Passage) -> None:
         """Undo `admit`: its alert reached nobody. The next alert tells of it, too."""
         self._untold += passage.untold + 1
         if self._last == passage.at:  # else another alert has been sent meanwhile
             self._last = passage.before
+
+
+def time_of(text: object) -> datetime:
+    """A time that `isoformat` gave.
+
+    Raises:
+        Exception: if it is none, or says nothing of its zone.
+    """
+    at = datetime.fromisoformat(str(text))
+    if at.tzinfo is None:
+        raise ValueError(text)
+    return at
 
 
 T = TypeVar("T", bound=Cooldown)
@@ -92,11 +123,13 @@ class RecentKeys(Generic[T]):
 
     Attributes:
         lock: to be held while an entry is looked up and changed.
+        added: how many keys came that were not known.
         evicted: how many keys were given up.
     """
 
     def __init__(self, new: Callable[[], T], max_keys: int) -> None:
         self.lock = Lock()
+        self.added = 0
         self.evicted = 0
         self._new = new
         self._max_keys = max_keys
@@ -114,7 +147,39 @@ class RecentKeys(Generic[T]):
         if len(self._entries) >= self._max_keys:
             self._entries.popitem(last=False)
             self.evicted += 1
+        self.added += 1
         return self._entries.setdefault(digest, self._new())
+
+    def peek(self, digest: bytes) -> T | None:
+        """What is known of a key, if anything is; it becomes no more recent by that."""
+        return self._entries.get(digest)
+
+    def state(self) -> list[list[object]]:
+        """What JSON can keep of all keys, from the least recently seen to the most."""
+        with self.lock:
+            return [[digest.hex(), *entry.state] for digest, entry in self._entries.items()]
+
+    def restore(self, state: Iterable[Sequence[object]]) -> Callable[[], None]:
+        """Read what `state` gave.
+
+        Returns:
+            What is to be called to take it up.
+
+        Raises:
+            Exception: if it is something else.
+        """
+        entries = OrderedDict[bytes, T]()
+        for digest, *rest in state:
+            entry = self._new()
+            entry.restore(rest)
+            entries[bytes.fromhex(str(digest))] = entry
+        return partial(self._take_up, entries)
+
+    def _take_up(self, entries: Mapping[bytes, T]) -> None:
+        with self.lock:
+            for digest, entry in entries.items():
+                self.entry(digest)
+                self._entries[digest] = entry
 
     def take_back(self, entry: T, passage: Passage) -> None:
         """Undo the alert that `passage` was given for."""

@@ -46,7 +46,7 @@ class CriticalErrorRule:
         addresses: Addresses | None = None,
     ) -> None:
         self._cooldown = _settings.seconds("error_cooldown", error_cooldown, zero=True)
-        self._keys: RecentKeys[Cooldown] = RecentKeys(
+        self.keys: RecentKeys[Cooldown] = RecentKeys(
             Cooldown, _settings.whole_number("max_keys", max_keys, most=_settings.MAX_KEYS)
         )
         self._addresses = addresses or Addresses()
@@ -58,18 +58,18 @@ class CriticalErrorRule:
         if not (isinstance(severity, str) and severity == "critical"):
             return None
         component, message = (text_of(event.payload.get(key)) for key in ("component", "message"))
-        with self._keys.lock:
-            error = self._keys.entry(digest_of(event.source, component, message))
+        with self.keys.lock:
+            error = self.keys.entry(digest_of(event.source, component, message))
             passage = error.admit(event.timestamp, self._cooldown)
         if passage is None:
             self._counts.add("suppressed_critical_error")
             return None
         notification = self._write(event, component, message, passage.untold)
-        return Draft(notification, partial(self._keys.take_back, error, passage))
+        return Draft(notification, partial(self.keys.take_back, error, passage))
 
     def health(self) -> Mapping[str, int]:
         """`suppressed_critical_error`, `tracked_keys`, `evicted_keys`."""
-        kept = {"tracked_keys": len(self._keys), "evicted_keys": self._keys.evicted}
+        kept = {"tracked_keys": len(self.keys), "evicted_keys": self.keys.evicted}
         return {**self._counts.read(), **kept}
 
     def _write(self, event: Event, component: str, message: str, untold: int) -> Notification:

@@ -15,26 +15,26 @@ from busway_notify import _settings
 from busway_notify._delivery.outbox import Patience
 from busway_notify._delivery.post import Post
 from busway_notify._delivery.report import SOURCE
+from busway_notify._detection import Detection, Limits
 from busway_notify._opening import Means
 from busway_notify._queued import is_queued
 from busway_notify._recent import Counts
 from busway_notify._routing import Routing
 from busway_notify._sending import Sending, queued
 from busway_notify._templates import Templates
-from busway_notify.brute_force import BruteForceRule
 from busway_notify.channels import Channel, open_channels
-from busway_notify.critical_error import CriticalErrorRule
 from busway_notify.notification import Kind
-from busway_notify.welcome import WelcomeRule
 
 if TYPE_CHECKING:
-    from busway_notify.rules import Rule
+    from busway_notify.exceptions import ChannelError
 
 # No `from __future__ import annotations`: the annotations of the constructor are the plugin's
 # settings, and are read at runtime.
 
 __all__ = ["NotificationHandler"]
 
+_ALWAYS: Final = (Kind.WELCOME, Kind.BRUTE_FORCE, Kind.CRITICAL_ERROR)
+"""The kinds that are counted from the start; the others once there are any."""
 _GRACE: Final = 5.0
 """Seconds that the bus gives `stop` beyond its own, to keep and report what is left."""
 
@@ -42,9 +42,10 @@ _GRACE: Final = 5.0
 class NotificationHandler(EventHandler):
     """Writes to new users and to administrators.
 
-    A rule a class decides what is worth it: `WelcomeRule`, `BruteForceRule`,
-    `CriticalErrorRule`. All channels are tried, whichever fail. If none took an alert, its
-    cooldown is undone, so that the next event of its kind sends it.
+    A rule a class decides what is worth it: `WelcomeRule`, `BruteForceRule`, `SprayingRule`,
+    `LoginAfterFailuresRule`, `FloodRule`, `CriticalErrorRule`. All channels are tried, whichever
+    fail. If none took an alert, its cooldown is undone, so that the next event of its kind sends
+    it.
 
     What goes over a network is put into a queue, and delivered by a thread of this handler's, so
     that a dead mail server never slows a publisher. It begins with the first notification, whether
@@ -66,6 +67,14 @@ class NotificationHandler(EventHandler):
         error_cooldown: the same for one critical error.
         max_keys: how many addresses and users, and how many errors, are remembered; the least
             recently seen are given up first.
+        detect: what counts failed logins, and what a login after them: some of `address` (the user
+            where there is none), `account`, `spraying` and `login`; None for `["address"]`.
+        spray_threshold: how many accounts that one address fails at are password spraying.
+        flood_threshold: how many failed logins within `window`, from anywhere, are a flood.
+        max_alerts: how many alerts of a kind are sent in each `alert_period`; a hundred an hour,
+            since nobody reads more. Those beyond it are counted, and told in a summary.
+        alert_period: seconds of event time.
+        state: a file that keeps what was detected over a restart; None for none.
         routes: tables of `kinds`, `severities`, `channels` and `to`: who gets what, through which
             channels; None for all to all.
         templates: a folder of templates for mails; None for our own.
@@ -103,6 +112,12 @@ class NotificationHandler(EventHandler):
         cooldown: float = 600.0,
         error_cooldown: float = 300.0,
         max_keys: int = 10_000,
+        detect: list[str] | None = None,
+        spray_threshold: int = 10,
+        flood_threshold: int = 10_000,
+        max_alerts: int = 100,
+        alert_period: float = 3600.0,
+        state: str | None = None,
         routes: list[dict[str, list[str]]] | None = None,
         templates: str | None = None,
         username: str = "",
@@ -129,20 +144,23 @@ class NotificationHandler(EventHandler):
         self._routing = Routing(routes, self._channels)
         needed_by = next((each.name for each in self._channels if each.addresses_people), None)
         addresses = _settings.addresses(admins, sender, needed_by=needed_by)
-        welcome = WelcomeRule(addresses=addresses)
-        brute_force = BruteForceRule(
-            threshold=threshold,
-            window=window,
-            cooldown=cooldown,
-            max_keys=max_keys,
-            addresses=addresses,
+        self._detection = Detection(
+            Limits(
+                detect=detect,
+                threshold=threshold,
+                window=window,
+                cooldown=cooldown,
+                error_cooldown=error_cooldown,
+                spray_threshold=spray_threshold,
+                flood_threshold=flood_threshold,
+                max_keys=max_keys,
+                max_alerts=max_alerts,
+                alert_period=alert_period,
+                state=state,
+            ),
+            addresses,
         )
-        critical_error = CriticalErrorRule(
-            error_cooldown=error_cooldown, max_keys=max_keys, addresses=addresses
-        )
-        rules: tuple[Rule, ...] = (welcome, brute_force, critical_error)
-        self._rules: dict[StrEnum, Rule] = {rule.event_type: rule for rule in rules}
-        counted = [f"{what}_{kind}" for what in ("sent", "failed") for kind in Kind]
+        counted = [f"{what}_{kind}" for what in ("sent", "failed") for kind in _ALWAYS]
         self._counts = Counts(*counted, "failed_sends")
         seconds = _settings.seconds("stop_timeout", stop_timeout, zero=True).total_seconds()
         self._new_post = partial(
@@ -158,24 +176,36 @@ class NotificationHandler(EventHandler):
         )
         if any(map(is_queued, self._channels)):
             self.stop_timeout = seconds + _GRACE
+        weakref.finalize(self, self._detection.memory.save)
         self._renew()
         _renew_after_fork(self)
 
     @property
     def event_types(self) -> Sequence[StrEnum | str | Literal[AnyType.ANY]]:
         """Those of the rules."""
-        return list(self._rules)
+        return self._detection.event_types
 
     async def start(self, bus: EventBus) -> None:
         """From now on, tell the bus when notifications are lost."""
         self._post.begin(bus)
 
     async def stop(self) -> None:
-        """Go on delivering for `stop_timeout` seconds; then give up, and report, what is left.
+        """Tell of floods; go on delivering for `stop_timeout` seconds; report what is left then.
 
         Cancellation: what is left is given up at once.
+
+        Raises:
+            ExceptionGroup: of `ChannelError`, if a channel without a queue did not take a summary.
         """
-        await self._post.stop()
+        self._detection.memory.save()
+        errors: list[ChannelError] = []
+        try:
+            for draft in self._detection.end():
+                errors += await self._sending.send(draft)
+        finally:
+            await self._post.stop()
+        if errors:
+            raise ExceptionGroup("the summary of a flood was not taken", errors)
 
     async def handle(self, event: Event) -> None:
         """Send what the event's rule makes of it to every channel.
@@ -186,11 +216,9 @@ class NotificationHandler(EventHandler):
         """
         if event.source == SOURCE:  # our own report: it must not go the way that it reports of
             return
-        rule = self._rules.get(event.type)
-        draft = None if rule is None else rule.consider(event)
-        if draft is None:
-            return
-        errors = await self._sending.send(draft)
+        errors: list[ChannelError] = []
+        for draft in self._detection.consider(event):
+            errors += await self._sending.send(draft)
         if len(errors) > 1:
             names = ", ".join(repr(error.channel) for error in errors)
             raise ExceptionGroup(f"{len(errors)} channels failed: {names}", errors)
@@ -200,8 +228,7 @@ class NotificationHandler(EventHandler):
     def health(self) -> Mapping[str, int | str]:
         """Counts since it was built, by name; the README says what each means."""
         counts = Counter(self._counts.read())
-        for rule in self._rules.values():
-            counts.update(rule.health())
+        counts.update(self._detection.health())
         counts.update(self._post.health())
         return dict(counts)
 

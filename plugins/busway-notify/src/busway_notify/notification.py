@@ -19,6 +19,9 @@ class Kind(StrEnum):
     WELCOME = "welcome"
     BRUTE_FORCE = "brute_force"
     CRITICAL_ERROR = "critical_error"
+    PASSWORD_SPRAYING = "password_spraying"  # noqa: S105 - a kind of attack
+    LOGIN_AFTER_FAILURES = "login_after_failures"
+    FLOOD = "flood"
 
 
 class Severity(StrEnum):
