@@ -8,6 +8,7 @@ import email.policy
 import socket
 import threading
 import time
+import warnings
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -50,6 +51,7 @@ class MailServer:
         self.on_rcpt = lambda address: None
         self.on_data = None
         self.arrived = threading.Condition()
+        self._ssl = options.pop("ssl", None)
         self._options = options
         self._thread = None
         self._taken = 0
@@ -118,14 +120,17 @@ class MailServer:
     def authenticate(self, server, session, envelope, mechanism, data):
         login, password = data.login.decode(), data.password.decode()
         self.logins.append(login)
-        return AuthResult(success=(login, password) == ("busway", "canary-sesame"))
+        is_right = (login, password) == ("busway", "canary-sesame")
+        return AuthResult(success=is_right, handled=is_right)
 
     def _run(self):
         asyncio.run(self._serve())
 
     async def _serve(self):
         self._loop, self._leave = asyncio.get_running_loop(), asyncio.Event()
-        server = await self._loop.create_server(self._protocol, "127.0.0.1", self.port)
+        server = await self._loop.create_server(
+            self._protocol, "127.0.0.1", self.port, ssl=self._ssl
+        )
         self._ready.set()
         await self._leave.wait()
         server.close()
@@ -139,7 +144,9 @@ class MailServer:
         options = {"enable_SMTPUTF8": True, "timeout": 60, **self._options}
         if options.get("auth_required"):
             options["authenticator"] = self.authenticate
-        protocol = SMTP(self, loop=self._loop, hostname="localhost", **options)
+        with warnings.catch_warnings():  # it warns of what is to be tested
+            warnings.simplefilter("ignore")
+            protocol = SMTP(self, loop=self._loop, hostname="localhost", **options)
         self._transports.add(protocol)
         return protocol
 

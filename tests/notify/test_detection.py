@@ -203,7 +203,7 @@ async def test_a_flood_is_told_at_once_and_when_it_is_over(recorder):
     assert (first.kind, first.severity) == ("flood", "critical")
     assert "100 or more failed logins within 600 s" in first.body
     assert "250 failed logins within 600 s" in second.body
-    assert "not known: 250" in second.body
+    assert "not known before: 250" in second.body
 
 
 async def test_a_flood_that_is_not_over_is_told_at_stop(recorder):

@@ -121,6 +121,7 @@ async def test_a_broken_file_is_set_aside(path, caplog, content):
 @given(data=st.data())
 async def test_no_file_stops_a_handler(path, data):
     """A saved state with any bytes changed: understood, or set aside."""
+    path.unlink(missing_ok=True)
     events = [failure(n, f"203.0.113.{n % 3}", id=str(n)) for n in range(9)]
     await detect(path, events, detect=ALL)
     content = bytearray(path.read_bytes())
@@ -128,7 +129,6 @@ async def test_no_file_stops_a_handler(path, data):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
     await detect(path, map(failure, range(5)), detect=ALL)
-    path.unlink()
 
 
 async def test_a_disk_that_refuses_stops_nothing(tmp_path, caplog):

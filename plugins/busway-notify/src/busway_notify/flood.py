@@ -72,7 +72,7 @@ class FloodRule:
             self._failures += 1
             self._last = max(at, self._last or at)
             if self._failures == self._threshold and ended is None:
-                return self._draft("begins", self._told("or more "))
+                return self._draft("begins", [self._told(" or more")])
             return ended
 
     def end(self) -> Draft | None:
@@ -87,15 +87,19 @@ class FloodRule:
         return {}
 
     def _summary(self) -> Draft | None:
-        return self._draft("in all", self._told("")) if self._failures >= self._threshold else None
-
-    def _told(self, more: str) -> list[str]:
+        if self._begin is None or self._last is None or self._failures < self._threshold:
+            return None
         sources = self._new_sources() - self._sources
-        return [
-            f"{self._failures} {more}failed logins within {self._window.total_seconds():g} s",
-            f"Addresses and users among them that were not known: {sources}",
-            f"From {self._begin} to {self._last}",
+        lines = [
+            self._told(""),
+            f"Addresses and users that were not known before: {sources}",
+            f"From {self._begin.isoformat()} to {self._last.isoformat()}",
         ]
+        return self._draft("in all", lines)
+
+    def _told(self, more: str) -> str:
+        within = f"{self._window.total_seconds():g} s"
+        return f"{self._failures}{more} failed logins within {within}"
 
     def _draft(self, what: str, lines: list[str]) -> Draft | None:
         if self._begin is None or self._last is None:

@@ -47,7 +47,7 @@ class MailServer:
 
     def client(self) -> aiosmtplib.SMTP:
         """A client of it, not yet connected."""
-        return aiosmtplib.SMTP(
+        return _Client(
             hostname=self.host,
             port=self.port,
             use_tls=self.is_tls,
@@ -57,6 +57,17 @@ class MailServer:
             timeout=self.timeout,
             tls_context=self.tls or ssl.create_default_context(),
         )
+
+
+class _Client(aiosmtplib.SMTP):
+    """One that closes at once: to wait until the other side has ended its TLS outlives the loop."""
+
+    def close(self) -> None:
+        transport = self.transport
+        super().close()
+        abort: object = getattr(transport, "abort", None)
+        if callable(abort):
+            abort()
 
 
 class SmtpChannel:

@@ -125,7 +125,7 @@ class Delivery:
         try:
             loop.run_until_complete(service.run())
         finally:
-            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(_last_turns(loop))
             loop.close()
             with self._lock:
                 if self._loop is loop:  # it broke
@@ -141,3 +141,10 @@ class Delivery:
             self._loop = self._thread = None
             self._at_exit.cancel()
             return True
+
+
+async def _last_turns(loop: asyncio.AbstractEventLoop) -> None:
+    """Let transports that were closed or aborted end before the loop does."""
+    await loop.shutdown_asyncgens()
+    for _ in range(3):
+        await asyncio.sleep(0)

@@ -1,0 +1,169 @@
+"""The delivery's thread: exits, forks, queued channels of a user's own."""
+
+import asyncio
+import gc
+import json
+import os
+import subprocess
+import sys
+import threading
+import weakref
+
+import pytest
+
+from busway import Event
+from busway_notify import DeliveryError, NotificationHandler, RecipientsRefusedError
+
+
+def critical(message="gone"):
+    return Event("error.occurred", {"severity": "critical", "message": message}, source="a")
+
+
+class Pager:
+    """A user's channel that asks to be queued, and raises what it is told to."""
+
+    name = "pager:"
+    addresses_people = False
+    is_queued = True
+
+    def __init__(self, *errors):
+        self.errors = list(errors)
+        self.sent = []
+        self.threads = set()
+
+    async def send(self, notification):
+        self.threads.add(threading.current_thread().name)
+        if self.errors:
+            raise self.errors.pop(0)
+        self.sent.append(notification)
+
+
+async def deliver(pager, **settings):
+    handler = NotificationHandler(channels=[pager], **settings)
+    await handler.handle(critical())
+    await handler.stop()
+    return handler.health()
+
+
+async def test_a_channel_of_one_s_own_may_be_queued():
+    """It is awaited in the delivery's thread, and again if it raises."""
+    pager = Pager(RuntimeError("busy"), DeliveryError("busy", retry_after=0.1))
+    health = await deliver(pager)
+    assert (len(pager.sent), health["delivered"]) == (1, 1)
+    assert pager.threads == {"busway-notify"}
+
+
+async def test_a_channel_may_say_that_it_is_in_vain():
+    """Then it is not tried again."""
+    pager = Pager(DeliveryError("no such pager", is_final=True))
+    health = await deliver(pager)
+    assert (pager.sent, health["dead_letters"]) == ([], 1)
+
+
+async def test_a_channel_may_refuse_some():
+    """The others have got it."""
+    refused = {"b@example.org": DeliveryError("gone", is_final=True)}
+    pager = Pager(RecipientsRefusedError(refused))
+    health = await deliver(pager, admins=["a@example.org", "b@example.org"])
+    assert (pager.sent, health["dead_letters"], health["sent_critical_error"]) == ([], 1, 1)
+
+
+async def test_a_notification_that_waits_holds_up_no_other(mail_server, mailing):
+    """One recipient is put off again and again; other mails go through meanwhile."""
+    mail_server.on_rcpt = lambda who: "450 later" if who.startswith("slow") else None
+    handler = mailing(mail_server, stop_timeout=0)
+    await handler.handle(Event("user.created", {"email": "slow@example.org"}))
+    for number in range(20):
+        await handler.handle(critical(str(number)))
+    await asyncio.to_thread(mail_server.wait, 20)
+    await handler.stop()
+    assert handler.health()["dead_letters"] == 1
+
+
+SCRIPT = """
+import asyncio, sys
+from busway import Event
+from busway_notify import NotificationHandler
+handler = NotificationHandler(
+    channels=[sys.argv[1]], admins=["ops@example.org"], sender="busway@example.org",
+    stop_timeout=float(sys.argv[2]), dead_letters=sys.argv[3],
+)
+event = Event("error.occurred", {"severity": "critical"})
+asyncio.run(handler.handle(event))
+"""
+
+
+def test_the_interpreter_s_exit_delivers(mail_server, tmp_path):
+    """A script that never calls `stop`."""
+    command = [sys.executable, "-c", SCRIPT, f"smtp://localhost:{mail_server.port}", "20"]
+    done = subprocess.run([*command, str(tmp_path / "dead")], capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(mail_server.mails) == 1
+
+
+def test_the_interpreter_s_exit_keeps_what_it_cannot_deliver(mail_servers, tmp_path):
+    """After `stop_timeout`, as a dead letter."""
+    command = [sys.executable, "-c", SCRIPT, mail_servers().url, "0.5", str(tmp_path / "dead")]
+    done = subprocess.run(command, capture_output=True, timeout=60)
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "dead").read_text())["kind"] == "critical_error"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_has_a_post_of_its_own(mail_server, mailing):
+    """It sends what it is given, and nothing of its parent's."""
+    handler = mailing(mail_server)
+    asyncio.run(handler.handle(critical("before")))
+    mail_server.wait(1)
+    child = os.fork()
+    if child == 0:
+        try:
+            asyncio.run(handler.handle(critical("of the child")))
+            asyncio.run(handler.stop())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    mail_server.wait(2)
+    asyncio.run(handler.handle(critical("after")))
+    asyncio.run(handler.stop())
+    subjects = sorted(mail.message["Subject"].strip().split(": ")[1] for mail in mail_server.mails)
+    assert subjects == ["after", "before", "of the child"]
+
+
+async def test_a_handler_that_is_forgotten_leaves_no_thread(mail_server, mailing):
+    """What it has queued is delivered, and then its thread ends."""
+    handler = mailing(mail_server)
+    await handler.handle(critical())
+    [thread] = [one for one in threading.enumerate() if one.name == "busway-notify"]
+    await asyncio.to_thread(mail_server.wait, 1)
+    known = weakref.ref(handler)
+    del handler
+    for _ in range(50):
+        gc.collect()
+        if known() is None:
+            break
+        await asyncio.sleep(0.1)
+    assert known() is None
+    await asyncio.to_thread(thread.join, 10)
+    assert not thread.is_alive()
+
+
+def test_many_threads_put_at_once(mail_server, mailing):
+    """Eight loops in eight threads, 25 mails each: all arrive, none twice."""
+    handler = mailing(mail_server, error_cooldown=0, max_alerts=1000)
+
+    async def publish(number):
+        for count in range(25):
+            await handler.handle(critical(f"{number} {count}"))
+
+    threads = [
+        threading.Thread(target=lambda number=number: asyncio.run(publish(number)))
+        for number in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    asyncio.run(handler.stop())
+    assert len(mail_server.mails) == 200
+    assert set(mail_server.ids().values()) == {1}
