@@ -50,6 +50,21 @@ class TestNotifyByFile(TestNotify):
         return {"channels": [f"jsonl:{tmp_path}/sent.jsonl"], "threshold": 1}
 
 
+class TestNotifyByMail(TestNotify):
+    """With a queue, a thread, and nobody who takes the mail."""
+
+    @pytest.fixture
+    def plugin_settings(self, tmp_path):
+        return {
+            "channels": ["smtp://127.0.0.1:9"],
+            "admins": ["ops@example.org"],
+            "sender": "busway@example.org",
+            "stop_timeout": 0.1,
+            "detect": ["address", "account", "spraying", "login"],
+            "state": str(tmp_path / "state.json"),
+        }
+
+
 class TestTrace(MiddlewareConformance):
     plugin = "trace"
 
