@@ -71,7 +71,7 @@ async def test_a_channel_may_refuse_some():
 async def test_a_notification_that_waits_holds_up_no_other(mail_server, mailing):
     """One recipient is put off again and again; other mails go through meanwhile."""
     mail_server.on_rcpt = lambda who: "450 later" if who.startswith("slow") else None
-    handler = mailing(mail_server, stop_timeout=0)
+    handler = mailing(mail_server, stop_timeout=2)
     await handler.handle(Event("user.created", {"email": "slow@example.org"}))
     for number in range(20):
         await handler.handle(critical(str(number)))

@@ -105,7 +105,8 @@ class Delivery:
         """See that there is a thread; False if the process ends, and starts none any more."""
         if self._loop is not None:
             return True
-        loop = asyncio.new_event_loop()
+        # Not the application's: another kind looks names up by itself, and would be waited for.
+        loop = asyncio.SelectorEventLoop()
         service = Service(self._outboxes, self._leave)
         run = (loop, service)
         thread = threading.Thread(target=self._run, args=run, name="busway-notify", daemon=True)
