@@ -23,9 +23,13 @@ class DaemonExecutor(ThreadPoolExecutor):
     """
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Call it in a thread of its own."""
+        """Call it in a thread of its own; at the interpreter's exit, when none starts, at once."""
         future: Future[T] = Future()
-        Thread(target=_call, args=(future, lambda: fn(*args, **kwargs)), daemon=True).start()
+        call = (future, lambda: fn(*args, **kwargs))
+        try:
+            Thread(target=_call, args=call, daemon=True).start()
+        except RuntimeError:
+            _call(*call)
         return future
 
 
