@@ -130,6 +130,26 @@ def test_a_forked_child_has_a_post_of_its_own(mail_server, mailing):
     assert subjects == ["after", "before", "of the child"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_does_not_wait_for_its_parent_s_mails(mail_servers, tmp_path):
+    """It exits in good order at once, and gives up nothing: they are the parent's."""
+    script = f"""{SCRIPT}
+import os, time
+begun = time.monotonic()
+child = os.fork()
+if child == 0:
+    sys.exit(7)
+_, status = os.waitpid(child, 0)
+print(os.waitstatus_to_exitcode(status), time.monotonic() - begun < 5)
+asyncio.run(handler.stop())
+"""
+    path = tmp_path / "dead"
+    command = [sys.executable, "-c", script, mail_servers().url, "6", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "7 True\n"
+    assert len(path.read_text().splitlines()) == 1
+
+
 async def test_a_handler_that_is_forgotten_leaves_no_thread(mail_server, mailing):
     """What it has queued is delivered, and then its thread ends."""
     handler = mailing(mail_server)

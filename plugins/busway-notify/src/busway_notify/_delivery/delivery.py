@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -43,6 +44,7 @@ class Delivery:
     def __init__(self, outboxes: Sequence[Outbox], stop_timeout: float) -> None:
         self._outboxes = outboxes
         self._stop_timeout = stop_timeout
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -68,6 +70,9 @@ class Delivery:
             A future of it; it has no exception.
         """
         done: Future[None] = Future()
+        if os.getpid() != self._process:  # a forked child: all of this is its parent's
+            done.set_result(None)
+            return done
         with self._lock:
             if self._loop is None:
                 done.set_result(None)
