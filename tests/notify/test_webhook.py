@@ -200,7 +200,7 @@ def _resolve(monkeypatch, names):
     known = socket.getaddrinfo
 
     def getaddrinfo(host, port, *rest, **options):
-        addresses = names.get(host)
+        addresses = names.get(host.decode() if isinstance(host, bytes) else host)
         if addresses is None:
             return known(host, port, *rest, **options)
         address = addresses.pop(0) if len(addresses) > 1 else addresses[0]
@@ -225,14 +225,17 @@ async def test_a_name_that_stands_for_a_private_address_is_refused(address, monk
     assert letter["tries"] == 1
 
 
-async def test_what_was_checked_is_what_is_connected_to(endpoint, monkeypatch):
+async def test_what_was_checked_is_what_is_connected_to(tls_endpoint, ca_file, monkeypatch):
     """A name that is public when it is looked up, and private a moment later, reaches nobody."""
-    _resolve(monkeypatch, {"rebind.example.org": ["192.0.32.8", "127.0.0.1"]})
+    _resolve(monkeypatch, {"hooks.example.org": ["192.0.32.8", "127.0.0.1"]})
     handler = NotificationHandler(
-        channels=[f"https://rebind.example.org:{endpoint.port}/x"], timeout=0.3, stop_timeout=1.2
+        channels=[f"https://hooks.example.org:{tls_endpoint.port}/x"],
+        ca_file=ca_file,
+        timeout=1.0,
+        stop_timeout=2.5,
     )
     assert await post(handler) == (0, 1)
-    assert endpoint.requests == []
+    assert tls_endpoint.requests == []
 
 
 @pytest.mark.parametrize(
