@@ -128,9 +128,9 @@ class RecentKeys(Generic[T]):
     """
 
     def __init__(self, new: Callable[[], T], max_keys: int) -> None:
-        self.lock = Lock()
-        self.added = 0
-        self.evicted = 0
+        self.lock: Lock = Lock()
+        self.added: int = 0
+        self.evicted: int = 0
         self._new = new
         self._max_keys = max_keys
         self._entries: OrderedDict[bytes, T] = OrderedDict()

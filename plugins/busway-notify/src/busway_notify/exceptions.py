@@ -65,4 +65,4 @@ class RecipientsRefusedError(DeliveryError):
     def __init__(self, refused: Mapping[str, DeliveryError]) -> None:
         told = "; ".join(f"{recipient}: {error}" for recipient, error in refused.items())
         super().__init__(f"refused: {told}", is_final=all(e.is_final for e in refused.values()))
-        self.refused = dict(refused)
+        self.refused: dict[str, DeliveryError] = dict(refused)

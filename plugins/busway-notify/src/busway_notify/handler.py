@@ -175,7 +175,7 @@ class NotificationHandler(EventHandler):
             name=self.name,
         )
         if any(map(is_queued, self._channels)):
-            self.stop_timeout = seconds + _GRACE
+            self.stop_timeout: float | None = seconds + _GRACE
         weakref.finalize(self, self._detection.memory.save)
         self._renew()
         _renew_after_fork(self)
