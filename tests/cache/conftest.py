@@ -3,8 +3,11 @@
 import asyncio
 
 import pytest
+import redis.asyncio
+from tests.cache.servers import RedisServer
 
 from busway_cache import Capability, MemoryCache, loading, local
+from busway_cache.redis_cache import RedisCache
 
 
 class Source:
@@ -104,3 +107,49 @@ def faulty():
 @pytest.fixture
 def make_keeper():
     return Keeper
+
+
+@pytest.fixture
+def make_server(tmp_path):
+    """Redis servers, killed afterwards."""
+    if RedisServer.program is None:
+        pytest.skip("redis-server is not installed")
+    made = []
+
+    def make(**options):
+        folder = tmp_path / f"redis{len(made)}"
+        folder.mkdir()
+        made.append(RedisServer(folder, **options))
+        return made[-1].start()
+
+    yield make
+    for server in made:
+        server.kill()
+
+
+@pytest.fixture
+def server(make_server, request):
+    """A server; with a parameter that is true, one that keeps snapshots."""
+    return make_server(save=getattr(request, "param", False))
+
+
+@pytest.fixture
+async def make_cache(server):
+    """Caches on the server, as several processes have them; closed afterwards."""
+    made = []
+
+    def make(**options):
+        made.append(RedisCache(options.pop("source", server.url), **options))
+        made[-1].retry_after = 0.0
+        return made[-1]
+
+    yield make
+    for cache in made:
+        await cache.close()
+
+
+@pytest.fixture
+async def client(server):
+    """A client beside the caches."""
+    async with redis.asyncio.Redis(port=server.port) as made:
+        yield made

@@ -1,0 +1,84 @@
+"""A redis client for each event loop, since its connections belong to one."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
+
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Clients"]
+
+_CLOSING: Final = 1.0  # seconds that another loop gets for closing its client
+_POOLS: Final = (BlockingConnectionPool, ConnectionPool)
+_OWN: Final = {"decode_responses", "encoding_errors", "retry", "retry_on_error"}
+"""What no client's settings decide: the cache speaks in bytes, and fails soon."""
+
+
+class Clients:
+    """Clients of one server, each made when its loop first asks.
+
+    Args:
+        source: a URL, or a client whose settings are taken; it is not used itself.
+        timeout: seconds for connecting, and for an answer.
+    """
+
+    def __init__(self, source: str | Redis, *, timeout: float) -> None:
+        self._make: Callable[[], ConnectionPool] = _maker(source, timeout)
+        self._make()  # what is wrong with a URL is told now
+        self._lock = Lock()
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
+
+    def here(self) -> Redis:
+        """The running loop's."""
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            client = Redis.from_pool(self._make())
+            with self._lock:
+                self._clients[loop] = client
+        return client
+
+    async def close(self) -> None:
+        """Close those of loops that run; the next to ask gets a new one."""
+        with self._lock:
+            clients, self._clients = dict(self._clients), WeakKeyDictionary()
+        here = asyncio.get_running_loop()
+        for loop, client in clients.items():
+            with suppress(RedisError, OSError, TimeoutError):
+                if loop is here:
+                    await client.aclose()
+                elif loop.is_running():
+                    closing = asyncio.run_coroutine_threadsafe(client.aclose(), loop)
+                    await asyncio.wait_for(asyncio.wrap_future(closing), _CLOSING)
+
+
+def _maker(source: str | Redis, timeout: float) -> Callable[[], ConnectionPool]:
+    """What makes a loop's pool of connections."""
+    # One more try at once: a connection of the pool may have died while it was idle.
+    once_more = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+    bounds = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "timeout": timeout}
+    if isinstance(source, str):
+        url: str = source
+        return lambda: BlockingConnectionPool.from_url(url, retry=once_more, **bounds)
+    pool = getattr(source, "connection_pool", None)
+    if not isinstance(pool, ConnectionPool) or type(pool) not in _POOLS:
+        raise ValueError(
+            f"a redis.asyncio.Redis of one server is expected, not {type(source).__name__} "
+            f"with {type(pool).__name__}"
+        )
+    kind = pool.connection_class
+    taken = {key: one for key, one in pool.connection_kwargs.items() if key not in _OWN}
+    return lambda: BlockingConnectionPool(
+        connection_class=kind, retry=once_more, **{**taken, **bounds}
+    )

@@ -1,0 +1,175 @@
+"""The cache that several processes share: values, generations and epoch in redis."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from hashlib import sha1
+from time import monotonic
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
+
+from redis.exceptions import RedisError
+
+from busway_cache import _redis_scripts as scripts
+from busway_cache._globs import literal
+from busway_cache._redis_clients import Clients
+from busway_cache._settings import seconds
+from busway_cache.cache import Capability
+from busway_cache.loading import MISS, LoadingCache, Look
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Hashable, Iterable
+
+    from redis.asyncio import Redis
+
+__all__ = ["RedisCache"]
+
+_Token: TypeAlias = tuple[bytes, ...]
+
+_BATCH: Final = 500
+_STATE: Final = "busway:coherence"
+
+
+class RedisCache(LoadingCache):
+    """A redis that several processes share.
+
+    Every read asks the server, so an invalidation by one process holds for all when it returns.
+    While the server cannot be reached nothing cached is served; when it is back, the epoch begins
+    anew before anything is, by whichever process has lost it, and whenever the server has been
+    started again, whatever snapshot it came back with.
+
+    Keys are invalidated under `prefix`, and stand there as they are: what the application itself
+    has written at `prefix` + key is dropped, too (`UNLINK`), and so are the members of the set
+    `prefix` + `tag:` + tag. Only what `get_or_load` has kept has tokens.
+
+    Ordering: one script a step; no two overlap.
+    Threads: any; each loop has a client of its own.
+
+    Args:
+        source: a URL (`redis://`, `rediss://`, `unix://`), or a `redis.asyncio.Redis`, whose
+            settings are taken and which itself is not used.
+        ttl: seconds from before its load for which a value is kept. It bounds what other
+            processes may see when this one fails to invalidate and does not live to repeat it.
+        prefix: before every key.
+        scan: whether it can do patterns, by `SCAN`, which walks all keys of the server.
+        timeout: seconds for connecting, and for each answer.
+        dumps: encodes a value; JSON unless set, by which a tuple comes back as a list.
+        loads: decodes what `dumps` made.
+
+    Raises:
+        ValueError: if one of them is none of that.
+    """
+
+    shared = True
+
+    def __init__(
+        self,
+        source: str | Redis,
+        *,
+        ttl: float = 300.0,
+        prefix: str = "",
+        scan: bool = False,
+        timeout: float = 1.0,
+        dumps: Callable[[object], str | bytes] = json.dumps,
+        loads: Callable[[bytes], object] = json.loads,
+    ) -> None:
+        super().__init__(ttl=seconds("ttl", ttl))
+        able = {Capability.KEYS, Capability.TAGS}
+        self.capabilities = frozenset({*able, Capability.PATTERNS} if scan else able)
+        self._prefix = prefix
+        self._state = _bytes(prefix + _STATE)
+        self._dumps = dumps
+        self._loads = loads
+        self._clients = Clients(source, timeout=seconds("timeout", timeout))
+
+    async def close(self) -> None:
+        """Close the connections of all loops that run; they are opened again when needed."""
+        await self._clients.close()
+
+    async def _look(self, key: str, tags: Collection[str]) -> Look:
+        slots = [_slot("key", key), *(_slot("tag", tag) for tag in tags)]
+        token, value = cast(
+            "tuple[list[bytes], bytes | None]",
+            await self._run(scripts.LOOK, [self._key(key)], slots),
+        )
+        return Look(tuple(token), MISS if value is None else self._decoded(value))
+
+    async def _keep(
+        self,
+        key: str,
+        value: object,
+        token: Hashable,
+        tags: tuple[str, ...],
+        deadline: float | None,
+    ) -> None:
+        encoded = self._dumps(value)  # what cannot be encoded is the caller's error
+        left = int((cast("float", deadline) - monotonic()) * 1000)
+        if left < 1:
+            return
+        epoch, loads, *generations = cast("_Token", token)
+        slots = [_slot("key", key), *(_slot("tag", tag) for tag in tags)]
+        held = [text for pair in zip(slots, generations, strict=True) for text in pair]
+        try:
+            await self._run(scripts.KEEP, [self._key(key)], [left, encoded, epoch, loads, *held])
+        except (RedisError, OSError):  # the value is good, it is only not kept
+            self._counts.add("unkept")
+
+    async def _drop(
+        self, keys: tuple[str, ...], tags: tuple[str, ...], patterns: tuple[str, ...]
+    ) -> None:
+        for some in _batches(keys):
+            await self._drop_some(some, ())
+        for some in _batches(tags):
+            await self._drop_some((), some)
+        if patterns:
+            await self._run(scripts.LOADS, [], [])  # from here on, none that matches is kept
+        for pattern in patterns:
+            await self._drop_matching(pattern)
+
+    async def _drop_some(self, keys: Collection[str], tags: Collection[str]) -> None:
+        sets = [_bytes(f"{self._prefix}tag:{tag}") for tag in tags]
+        slots = [*(_slot("key", key) for key in keys), *(_slot("tag", tag) for tag in tags)]
+        names = [*(self._key(key) for key in keys), *sets]
+        await self._run(scripts.DROP, names, [len(keys), _bytes(self._prefix), *slots])
+
+    async def _drop_matching(self, pattern: str) -> None:
+        length = len(_bytes(self._prefix))
+        matching = _bytes(literal(self._prefix) + pattern)
+        found: set[str] = set()
+        async for name in self._clients.here().scan_iter(match=matching, count=_BATCH):
+            if name != self._state:
+                found.add(name[length:].decode("utf-8", "surrogateescape"))
+        for some in _batches(tuple(found)):
+            await self._drop_some(some, ())
+
+    async def _flush(self) -> None:
+        await self._run(scripts.FLUSH, [], [])
+
+    async def _run(
+        self, script: str, keys: Iterable[bytes], arguments: Iterable[bytes | str | int]
+    ) -> object:
+        epoch = secrets.token_hex(16)
+        run = self._clients.here().register_script(script)
+        return await run(keys=[self._state, *keys], args=[epoch, *arguments])
+
+    def _decoded(self, value: bytes) -> object:
+        try:
+            return self._loads(value)
+        except Exception:  # noqa: BLE001 - another version of the application has written it
+            return MISS
+
+    def _key(self, key: str) -> bytes:
+        return _bytes(self._prefix + key)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _slot(kind: str, name: str) -> str:
+    """One of 65,536 generations; the script DROP computes that of keys in the same way."""
+    return sha1(b"%s %s" % (kind.encode(), _bytes(name)), usedforsecurity=False).hexdigest()[:4]
+
+
+def _batches(names: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+    return (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
