@@ -26,6 +26,7 @@ PACKAGES = {
 OTHERS = sorted(set(PACKAGES) - {"busway"})
 ENTRY_POINTS = {
     "busway-audit": {"busway.handlers": ["audit"], "busway.commands": ["audit"]},
+    "busway-cache": {"busway.handlers": ["cache"]},
     "busway-cli": {"console_scripts": ["busway"]},
     "busway-notify": {"busway.handlers": ["notify"]},
 }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.environments import Environment
 
 AUDIT = "busway_audit.handler.AuditLogHandler"
+CACHE = "busway_cache.handler.CacheInvalidationHandler"
 NOTIFY = "busway_notify.handler.NotificationHandler"
 CHANNELS = {"BUSWAY_NOTIFY__CHANNELS": '["jsonl:sent.jsonl"]'}
 TYPES = {
@@ -67,9 +68,9 @@ def test_without_the_audit_plugin_the_rest_works(full: Environment, linux_auth: 
     """No trail, all alerts, and `busway plugins` knows no audit."""
     full.uninstall("busway-audit")
     report = _report(full, linux_auth, **CHANNELS)
-    assert list(report["handlers"]) == [NOTIFY]
+    assert list(report["handlers"]) == [CACHE, NOTIFY]
     assert _sent(full) == {"brute_force": 41, "critical_error": 43}
-    assert _active(full) == ["notify"]
+    assert _active(full) == ["cache", "notify"]
     assert full.run("audit", "verify", "audit").returncode == 2
 
 
@@ -77,9 +78,9 @@ def test_without_the_notify_plugin_the_rest_works(full: Environment, linux_auth:
     """A trail of all events, and `busway plugins` knows no notify."""
     full.uninstall("busway-notify")
     report = _report(full, linux_auth)
-    assert list(report["handlers"]) == [AUDIT]
+    assert list(report["handlers"]) == [AUDIT, CACHE]
     assert full.run("audit", "verify", "audit").stdout.split()[-1] == "1734"
-    assert _active(full) == ["audit"]
+    assert _active(full) == ["audit", "cache"]
 
 
 def test_without_the_command_line_the_plugins_work(full: Environment) -> None:
@@ -99,7 +100,7 @@ async def main():
 asyncio.run(main())
 """
     done = full.run("-c", code)
-    assert done.stdout.strip() == "True audit notify", done.stderr
+    assert done.stdout.strip() == "True audit cache notify", done.stderr
     assert not (full.path / "bin" / "busway").exists()
 
 
@@ -180,7 +181,7 @@ def test_a_plugin_whose_settings_are_wrong_is_named(full: Environment, one_event
     for part in ("audit", "buffer_size", "busway.toml"):
         assert part in reason
     done = full.run("run", one_event, "--json")
-    assert list(json.loads(done.stdout)["handlers"]) == [NOTIFY]
+    assert list(json.loads(done.stdout)["handlers"]) == [CACHE, NOTIFY]
     assert "buffer_size" in done.stderr
     assert full.run("run", one_event, env={"BUSWAY_STRICT": "1"}).returncode == 2
 

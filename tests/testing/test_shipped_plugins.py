@@ -37,6 +37,11 @@ class TestAuditThatWritesEachEvent(TestAudit):
         return {"path": tmp_path / "audit", "buffer_size": 1}
 
 
+class TestCache(HandlerConformance):
+    plugin = "cache"
+    event = Event("user.updated", {"user_id": 7})
+
+
 class TestNotify(HandlerConformance):
     plugin = "notify"
     event = Event("user.created", {"email": "ada@example.org"})
