@@ -1,6 +1,7 @@
 """The harness of the proofs: it misses no order, and finds out a cache that is wrong."""
 
 import asyncio
+import hashlib
 from math import factorial
 
 import pytest
@@ -161,5 +162,7 @@ def test_a_cache_in_redis_that_is_wrong_is_found_out(monkeypatch, change, piece)
 
 def _rewrite(monkeypatch, old, new):
     for name in ("DROP", "FLUSH", "KEEP", "LOADS", "LOOK"):
-        script = getattr(_redis_scripts, name)
-        monkeypatch.setattr(_redis_scripts, name, script.replace(old, new))
+        script = getattr(_redis_scripts, name).replace(old, new)
+        monkeypatch.setattr(_redis_scripts, name, script)
+        digest = hashlib.sha1(script.encode()).hexdigest()
+        monkeypatch.setitem(_redis_scripts.DIGESTS, script, digest)

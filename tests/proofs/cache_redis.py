@@ -22,7 +22,7 @@ import struct
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class Stepped(RedisCache):
     network = "up"  # or "cut off": nothing is sent; or "unanswered": what is sent has its effect
 
     async def _run(
-        self, script: str, keys: Iterable[bytes], arguments: Iterable[bytes | str | int]
+        self, script: str, keys: Sequence[bytes], arguments: Sequence[bytes | str | int]
     ) -> object:
         await step()
         fate = Stepped.network

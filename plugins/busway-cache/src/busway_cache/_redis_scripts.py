@@ -18,9 +18,10 @@ They need redis 5 or later, and use keys that they were not told of: no redis cl
 
 from __future__ import annotations
 
+from hashlib import sha1
 from typing import Final
 
-__all__ = ["DROP", "FLUSH", "KEEP", "LOADS", "LOOK"]
+__all__ = ["DIGESTS", "DROP", "FLUSH", "KEEP", "LOADS", "LOOK"]
 
 # ARGV[1]: the name of a new epoch, should one begin.
 _BEGIN: Final = """
@@ -99,3 +100,9 @@ return redis.status_reply('OK')
 LOADS: Final = _BEGIN + "return redis.call('HINCRBY', KEYS[1], 'loads', 1)"
 
 FLUSH: Final = _BEGIN + "begin() return redis.status_reply('OK')"
+
+DIGESTS: Final = {
+    script: sha1(script.encode(), usedforsecurity=False).hexdigest()
+    for script in (DROP, FLUSH, KEEP, LOADS, LOOK)
+}
+"""What redis calls them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections import OrderedDict
 from contextlib import suppress
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalCache", "MappingCache", "MemoryCache"]
 
+_log = logging.getLogger("busway.cache")
 _MOST: Final = 100_000_000  # entries; a limit that is not reached is no limit
 _T = TypeVar("_T")
 
@@ -39,6 +41,31 @@ class LocalCache(LoadingCache):
         super().__init__(ttl=ttl)
         self._lock: AbstractContextManager[object] = Lock() if lock is None else lock
         self._generations = Generations()
+        self._hits = 0
+
+    async def get_or_load(
+        self,
+        key: str,
+        loader: Callable[[], Awaitable[_T]],
+        *,
+        tags: Collection[str] = (),
+        ttl: float | None = None,
+    ) -> _T:
+        """As `LoadingCache` does; a hit is one look, without a token."""
+        if self.usable:
+            try:
+                with self._lock:
+                    value = self._get(key)
+                    if value is not MISS:
+                        self._hits += 1  # the counts' own lock would cost as much again
+                        return cast("_T", value)
+            except Exception as error:  # noqa: BLE001 - the longer way tells, if it fails there, too
+                _log.debug("a look failed: %s", type(error).__name__)
+        return await super().get_or_load(key, loader, tags=tags, ttl=ttl)
+
+    def health(self) -> dict[str, int | str]:
+        """The counts of `LoadingCache`."""
+        return {**super().health(), "hits": self._hits + self._counts.read()["hits"]}
 
     async def _look(self, key: str, tags: Collection[str]) -> Look:
         with self._lock:
@@ -126,23 +153,6 @@ class MemoryCache(LocalCache):
         self._max_entries = whole_number("max_entries", max_entries, most=_MOST)
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._by_tag: dict[str, set[str]] = {}
-
-    async def get_or_load(
-        self,
-        key: str,
-        loader: Callable[[], Awaitable[_T]],
-        *,
-        tags: Collection[str] = (),
-        ttl: float | None = None,
-    ) -> _T:
-        """As `LoadingCache` does; a hit is one look, without a token."""
-        if self.usable:
-            with self._lock:
-                value = self._get(key)
-            if value is not MISS:
-                self._counts.add("hits")
-                return cast("_T", value)
-        return await super().get_or_load(key, loader, tags=tags, ttl=ttl)
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -8,7 +8,7 @@ from hashlib import sha1
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from busway_cache import _redis_scripts as scripts
 from busway_cache._globs import literal
@@ -18,7 +18,7 @@ from busway_cache.cache import Capability
 from busway_cache.loading import MISS, LoadingCache, Look
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterable
+    from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
     from redis.asyncio import Redis
 
@@ -146,11 +146,15 @@ class RedisCache(LoadingCache):
         await self._run(scripts.FLUSH, [], [])
 
     async def _run(
-        self, script: str, keys: Iterable[bytes], arguments: Iterable[bytes | str | int]
+        self, script: str, keys: Sequence[bytes], arguments: Sequence[bytes | str | int]
     ) -> object:
-        epoch = secrets.token_hex(16)
-        run = self._clients.here().register_script(script)
-        return await run(keys=[self._state, *keys], args=[epoch, *arguments])
+        client, epoch = self._clients.here(), secrets.token_hex(16)
+        given = [self._state, *keys, epoch, *arguments]
+        count = len(given) - 1 - len(arguments)
+        try:
+            return await client.evalsha(scripts.DIGESTS[script], count, *given)
+        except NoScriptError:  # the server has not seen it yet
+            return await client.eval(script, count, *given)
 
     def _decoded(self, value: bytes) -> object:
         try:
