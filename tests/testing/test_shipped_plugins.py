@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from importlib_metadata import distributions
+from tests.cache.servers import RedisServer
 
 from busway import Event
 from busway_testing import HandlerConformance, InterceptorConformance, MiddlewareConformance
@@ -40,6 +41,18 @@ class TestAuditThatWritesEachEvent(TestAudit):
 class TestCache(HandlerConformance):
     plugin = "cache"
     event = Event("user.updated", {"user_id": 7})
+
+
+class TestCacheInRedis(TestCache):
+    """With a server to wait for in `handle`."""
+
+    @pytest.fixture
+    def plugin_settings(self, tmp_path):
+        if RedisServer.program is None:
+            pytest.skip("redis-server is not installed")
+        server = RedisServer(tmp_path).start()
+        yield {"cache": server.url}
+        server.kill()
 
 
 class TestNotify(HandlerConformance):

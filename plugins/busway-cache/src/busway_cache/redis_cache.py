@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from hashlib import sha1
@@ -52,7 +53,7 @@ class RedisCache(LoadingCache):
             processes may see when this one fails to invalidate and does not live to repeat it.
         prefix: before every key.
         scan: whether it can do patterns, by `SCAN`, which walks all keys of the server.
-        timeout: seconds for connecting, and for each answer.
+        timeout: seconds for each step, connecting to the server among it.
         dumps: encodes a value; JSON unless set, by which a tuple comes back as a list.
         loads: decodes what `dumps` made.
 
@@ -80,7 +81,8 @@ class RedisCache(LoadingCache):
         self._state = _bytes(prefix + _STATE)
         self._dumps = dumps
         self._loads = loads
-        self._clients = Clients(source, timeout=seconds("timeout", timeout))
+        self._timeout = seconds("timeout", timeout)
+        self._clients = Clients(source, timeout=self._timeout)
 
     async def close(self) -> None:
         """Close the connections of all loops that run; they are opened again when needed."""
@@ -136,9 +138,14 @@ class RedisCache(LoadingCache):
         length = len(_bytes(self._prefix))
         matching = _bytes(literal(self._prefix) + pattern)
         found: set[str] = set()
-        async for name in self._clients.here().scan_iter(match=matching, count=_BATCH):
-            if name != self._state:
-                found.add(name[length:].decode("utf-8", "surrogateescape"))
+        cursor = -1
+        while cursor:
+            async with asyncio.timeout(self._timeout):
+                cursor, names = await self._clients.here().scan(
+                    max(cursor, 0), match=matching, count=_BATCH
+                )
+            ours = (name[length:] for name in cast("list[bytes]", names) if name != self._state)
+            found.update(name.decode("utf-8", "surrogateescape") for name in ours)
         for some in _batches(tuple(found)):
             await self._drop_some(some, ())
 
@@ -151,10 +158,11 @@ class RedisCache(LoadingCache):
         client, epoch = self._clients.here(), secrets.token_hex(16)
         given = [self._state, *keys, epoch, *arguments]
         count = len(given) - 1 - len(arguments)
-        try:
-            return await client.evalsha(scripts.DIGESTS[script], count, *given)
-        except NoScriptError:  # the server has not seen it yet
-            return await client.eval(script, count, *given)
+        async with asyncio.timeout(self._timeout):
+            try:
+                return await client.evalsha(scripts.DIGESTS[script], count, *given)
+            except NoScriptError:  # the server has not seen it yet
+                return await client.eval(script, count, *given)
 
     def _decoded(self, value: bytes) -> object:
         try:
