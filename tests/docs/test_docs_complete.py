@@ -16,6 +16,7 @@ from tests.proofs.__main__ import names as proofs
 
 import busway
 import busway_audit
+import busway_cache
 import busway_middleware
 import busway_notify
 import busway_resilience
@@ -24,6 +25,7 @@ from busway import exceptions, hookspecs
 from busway._discovery import GROUPS
 from busway.plugins import PluginState
 from busway_audit import AuditLogHandler
+from busway_cache import CacheInvalidationHandler
 from busway_notify import Kind, NotificationHandler
 
 REFERENCE = "".join(path.read_text() for path in (ROOT / "docs/reference").glob("*.md"))
@@ -32,6 +34,7 @@ HOOKS = [name for name, thing in vars(hookspecs).items() if hasattr(thing, "busw
 PUBLIC = [
     *(("busway", name) for name in busway.__all__),
     *(("busway_audit", name) for name in busway_audit.__all__),
+    *(("busway_cache", name) for name in busway_cache.__all__),
     *(("busway_middleware", name) for name in busway_middleware.__all__),
     *(("busway_notify", name) for name in busway_notify.__all__),
     *(("busway_resilience", name) for name in busway_resilience.__all__),
@@ -41,6 +44,7 @@ SETTINGS = [
     (distribution, name)
     for distribution, plugin in (
         ("busway-audit", AuditLogHandler),
+        ("busway-cache", CacheInvalidationHandler),
         ("busway-middleware", busway_middleware.FilterInterceptor),
         ("busway-middleware", busway_middleware.FilterMiddleware),
         ("busway-middleware", busway_middleware.LoggingMiddleware),

@@ -11,11 +11,12 @@ import pytest
 
 import busway
 import busway_audit
+import busway_cache
 import busway_cli
 import busway_notify
 import busway_testing
 
-PACKAGES = (busway, busway_audit, busway_cli, busway_notify, busway_testing)
+PACKAGES = (busway, busway_audit, busway_cache, busway_cli, busway_notify, busway_testing)
 
 
 def _modules(package: ModuleType) -> list[str]:
