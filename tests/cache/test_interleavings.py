@@ -97,7 +97,7 @@ def test_a_cache_that_keeps_what_was_overtaken_is_found_out(monkeypatch):
     """Were tokens not asked for, the proof would not hold."""
     cache = cache_interleavings.MemoryCache
     monkeypatch.setattr(
-        cache, "_keep", lambda self, key, value, token, tags, deadline: _keep(self, key, value)
+        cache, "_keep", lambda self, key, value, look, tags, kept_for: _keep(self, key, value)
     )
     with pytest.raises(AssertionError, match="stale"):
         cache_interleavings.run("memory: two readers, one write")

@@ -92,8 +92,14 @@ async def test_what_others_may_see_is_bounded_by_the_ttl(make_cache, make_server
     elsewhere = make_server()
     reader, writer = make_cache(ttl=0.2), RedisCache(elsewhere.url)
     elsewhere.kill()
-    begun = time.monotonic()
-    assert await reader.get_or_load("a", give(1)) == 1
+    begun = 0.0
+
+    async def load():
+        nonlocal begun
+        begun = time.monotonic()
+        return 1
+
+    assert await reader.get_or_load("a", load) == 1
     with pytest.raises(RedisConnectionError):
         await writer.invalidate(keys=["a"])
     elapsed = 0.0
@@ -117,6 +123,24 @@ async def test_a_silent_server_holds_a_reader_up_for_its_timeout(make_cache, ser
     while not await writer.recover():
         await asyncio.sleep(0)
     assert await reader.get_or_load("a", give(3)) == 3
+
+
+async def test_a_look_that_takes_too_long_flushes_nothing(make_cache, server):
+    """Whoever has too much to do does not make others load everything anew."""
+    busy, other = make_cache(timeout=1), make_cache()
+    await other.get_or_load("a", give(1))
+    server.freeze()
+    busy.retry_after = 60.0
+    assert await busy.get_or_load("a", give(2)) == 2
+    begun = time.monotonic()
+    assert await busy.get_or_load("a", give(2)) == 2
+    assert time.monotonic() - begun < 1
+    assert busy.health()["state"] == "bypassed"
+    server.thaw()
+    busy._retry_at = 0.0
+    assert await busy.get_or_load("a", give(3)) == 1
+    assert await other.get_or_load("a", give(3)) == 1
+    assert busy.health()["state"] == "serving"
 
 
 async def test_a_cancelled_invalidation_is_made_up_for(make_cache, server):
@@ -192,7 +216,7 @@ async def test_a_running_bus_makes_up_for_it_by_itself(server, make_cache):
 
 async def test_a_bus_that_stops_tries_once_more(server, make_cache, caplog):
     """And says so if that fails, since others may see what is stale until it expires."""
-    writer = make_cache(timeout=0.3)
+    writer = make_cache(timeout=1)
     writer.retry_after = 60.0
     bus = EventBus()
     bus.subscribe(CacheInvalidationHandler(cache=writer))

@@ -26,15 +26,14 @@ _OWN: Final = {"decode_responses", "encoding_errors", "retry", "retry_on_error"}
 
 
 class Clients:
-    """Clients of one server, each made when its loop first asks.
+    """Clients of one server, each made when its loop first asks; they wait for ever.
 
     Args:
         source: a URL, or a client whose settings are taken; it is not used itself.
-        timeout: seconds to wait for a connection that others use. The rest is not bounded here.
     """
 
-    def __init__(self, source: str | Redis, *, timeout: float) -> None:
-        self._make: Callable[[], ConnectionPool] = _maker(source, timeout)
+    def __init__(self, source: str | Redis) -> None:
+        self._make: Callable[[], ConnectionPool] = _maker(source)
         self._make()  # what is wrong with a URL is told now
         self._lock = Lock()
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
@@ -63,13 +62,13 @@ class Clients:
                     await asyncio.wait_for(asyncio.wrap_future(closing), _CLOSING)
 
 
-def _maker(source: str | Redis, timeout: float) -> Callable[[], ConnectionPool]:
+def _maker(source: str | Redis) -> Callable[[], ConnectionPool]:
     """What makes a loop's pool of connections."""
     # One more try at once: a connection of the pool may have died while it was idle.
     once_more = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
     # The client's own bound on sending is asyncio.wait_for, which on Python 3.11 swallows a
     # cancellation that comes as it ends (python/cpython#86296): whoever calls keeps the time.
-    bounds = {"socket_timeout": None, "socket_connect_timeout": None, "timeout": timeout}
+    bounds = {"socket_timeout": None, "socket_connect_timeout": None, "timeout": None}
     if isinstance(source, str):
         url: str = source
         return lambda: BlockingConnectionPool.from_url(url, retry=once_more, **bounds)

@@ -34,7 +34,7 @@ local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 if redis.call('HGET', KEYS[1], 'run') ~= run then begin() end
 """
 
-# ARGV[2...]: the slots of the key and its tags. The token, then the value or nil.
+# ARGV[2...]: the slots of the key and its tags. The token, the value or nil, and the time.
 LOOK: Final = (
     _BEGIN
     + """
@@ -51,12 +51,13 @@ if type(entry) == 'string' then
     end
 end
 for n = 1, #ARGV + 1 do token[n] = token[n] or '0' end
-return {token, value}
+local now = redis.call('TIME')
+return {token, value, now[1] .. '.' .. string.format('%06d', now[2])}
 """
 )
 
-# ARGV[2]: milliseconds; ARGV[3]: the value; ARGV[4]: epoch; ARGV[5]: loads; from ARGV[6] on, slots
-# and their generations by turns.
+# ARGV[2]: until when, in ms; ARGV[3]: the value; ARGV[4]: epoch; ARGV[5]: loads; from ARGV[6] on,
+# slots and their generations by turns.
 KEEP: Final = (
     _BEGIN
     + """
@@ -71,8 +72,11 @@ for n = 1, #slots do
     if (now[n + 2] or '0') ~= ARGV[5 + 2 * n] then return 0 end
 end
 if type(redis.pcall('GET', KEYS[2])) == 'table' then return 0 end
+local now = redis.call('TIME')
+local left = ARGV[2] - now[1] * 1000 - math.floor(now[2] / 1000) - 1 -- it expires after that
+if left < 1 then return 0 end
 local head = 'busway1 ' .. ARGV[4] .. ' ' .. table.concat(held, ',') .. '\\n'
-redis.call('SET', KEYS[2], head .. ARGV[3], 'PX', ARGV[2])
+redis.call('SET', KEYS[2], head .. ARGV[3], 'PX', left)
 return 1
 """
 )

@@ -13,7 +13,7 @@ from busway_cache.cache import Capability
 from busway_cache.loading import MISS, LoadingCache, Look
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable
+    from collections.abc import Collection
 
     import cashews
 
@@ -63,22 +63,22 @@ class CashewsCache(LoadingCache):
 
     async def _look(self, key: str, tags: Collection[str]) -> Look:
         with self._lock:  # before the entry is read: what voids it from now on voids the token
-            token = self._generations.token(key, tags)
+            token, now = self._generations.token(key, tags), monotonic()
         entry = await self._cache.get(key, default=None)
-        return Look(token, self._valid(key, entry))
+        return Look(token, self._valid(key, entry), now)
 
     async def _keep(
         self,
         key: str,
         value: object,
-        token: Hashable,
+        look: Look,
         tags: tuple[str, ...],
-        deadline: float | None,
+        kept_for: float | None,
     ) -> None:
-        left = None if deadline is None else deadline - monotonic()
+        left = None if kept_for is None else look.at + kept_for - monotonic()
         if left is not None and left <= 0:
             return
-        entry = (_MARK, self._name, token, tags, value)
+        entry = (_MARK, self._name, look.token, tags, value)
         await self._cache.set(key, entry, expire=left, tags=tags)
 
     async def _drop(

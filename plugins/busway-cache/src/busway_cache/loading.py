@@ -40,10 +40,12 @@ class Look(NamedTuple):
     Attributes:
         token: equal tokens of one key mean that no invalidation of it has come between.
         value: the value, or MISS.
+        at: when it was looked, in seconds of the clock that the entries expire by.
     """
 
     token: Hashable
     value: object
+    at: float
 
 
 class LoadingCache(ABC):
@@ -56,7 +58,8 @@ class LoadingCache(ABC):
 
     It fails closed: when an invalidation fails, or its task is cancelled in it, nothing cached is
     served until a flush, which drops everything, has succeeded. Reads go to their loaders until
-    then; the next invalidation, and at most every `retry_after` seconds a read, try to flush.
+    then; the next invalidation, and at most every `retry_after` seconds a read, try to flush. A
+    look that takes too long is no such failure: reads pass the cache by for `retry_after` seconds.
 
     Cancellation: passes. Whoever waits for the load of one that is cancelled loads anew.
     Threads: any, and any number of loops.
@@ -82,6 +85,7 @@ class LoadingCache(ABC):
         self._debt = Lock()
         self._owed = 0  # flushes asked for, and as many of them as have been done
         self._paid = 0
+        self._slow = False  # the last look took too long
         self._retry_at = 0.0
 
     async def get_or_load(
@@ -108,15 +112,13 @@ class LoadingCache(ABC):
         self._check(keys=(key,), tags=tags)
         kept_for = self._lifetime(ttl)
         while await self._usable():
-            begun = monotonic()
             look = await self._try_to_look(key, tags)
             if look is None:
                 break
             if look.value is not MISS:
                 self._counts.add("hits")
                 return cast("_T", look.value)
-            deadline = None if kept_for is None else begun + kept_for
-            load = partial(self._load, key, loader, look.token, tuple(tags), deadline)
+            load = partial(self._load, key, loader, look, tuple(tags), kept_for)
             value = await self._flights.run((key, look.token), load, self._count_joined)
             if value is not ABANDONED:
                 return cast("_T", value)
@@ -173,7 +175,8 @@ class LoadingCache(ABC):
 
     def health(self) -> Mapping[str, int | str]:
         """Counts since it was made, and `state`: `serving` or `bypassed`."""
-        return {**self._counts.read(), "state": "serving" if self.usable else "bypassed"}
+        serves = self.usable and not self._slow
+        return {**self._counts.read(), "state": "serving" if serves else "bypassed"}
 
     @abstractmethod
     async def _look(self, key: str, tags: Collection[str]) -> Look:
@@ -184,18 +187,18 @@ class LoadingCache(ABC):
         self,
         key: str,
         value: object,
-        token: Hashable,
+        look: Look,
         tags: tuple[str, ...],
-        deadline: float | None,
+        kept_for: float | None,
     ) -> None:
         """Keep a value if its token still holds, in one step.
 
         Args:
             key: of the entry.
             value: to keep.
-            token: what `_look` gave.
+            look: what `_look` gave before it was loaded.
             tags: that it bears.
-            deadline: of `monotonic()`; None for none.
+            kept_for: seconds after that look; None for no limit.
         """
 
     @abstractmethod
@@ -212,24 +215,29 @@ class LoadingCache(ABC):
         self,
         key: str,
         loader: Callable[[], Awaitable[object]],
-        token: Hashable,
+        look: Look,
         tags: tuple[str, ...],
-        deadline: float | None,
+        kept_for: float | None,
     ) -> object:
         self._counts.add("loads")
         value = await loader()
-        await self._keep(key, value, token, tags, deadline)
+        await self._keep(key, value, look, tags, kept_for)
         return value
 
     async def _try_to_look(self, key: str, tags: Collection[str]) -> Look | None:
         try:
-            return await self._look(key, tags)
+            look = await self._look(key, tags)
+        except TimeoutError:  # it may have too much to do: nothing is lost, so nothing is flushed
+            self._slow, self._retry_at = True, monotonic() + self.retry_after
+            return None
         except Exception as error:  # noqa: BLE001 - a cache that cannot be asked is no reason to fail
             self._owe(error)
             return None
+        self._slow = False
+        return look
 
     async def _usable(self) -> bool:
-        if self.usable:
+        if self.usable and not self._slow:
             return True
         now = monotonic()
         if now < self._retry_at:  # one read at a time finds out, while the others go on

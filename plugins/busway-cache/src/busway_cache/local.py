@@ -17,7 +17,7 @@ from busway_cache.cache import Capability
 from busway_cache.loading import MISS, LoadingCache, Look
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, MutableMapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
     from contextlib import AbstractContextManager
 
 __all__ = ["LocalCache", "MappingCache", "MemoryCache"]
@@ -69,18 +69,19 @@ class LocalCache(LoadingCache):
 
     async def _look(self, key: str, tags: Collection[str]) -> Look:
         with self._lock:
-            return Look(self._generations.token(key, tags), self._get(key))
+            return Look(self._generations.token(key, tags), self._get(key), monotonic())
 
     async def _keep(
         self,
         key: str,
         value: object,
-        token: Hashable,
+        look: Look,
         tags: tuple[str, ...],
-        deadline: float | None,
+        kept_for: float | None,
     ) -> None:
+        deadline = None if kept_for is None else look.at + kept_for
         with self._lock:
-            if self._generations.token(key, tags) == token:
+            if self._generations.token(key, tags) == look.token:
                 self._put(key, value, tags, deadline)
 
     async def _drop(

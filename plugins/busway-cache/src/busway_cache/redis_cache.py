@@ -6,7 +6,6 @@ import asyncio
 import json
 import secrets
 from hashlib import sha1
-from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from redis.exceptions import NoScriptError, RedisError
@@ -19,7 +18,7 @@ from busway_cache.cache import Capability
 from busway_cache.loading import MISS, LoadingCache, Look
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from redis.asyncio import Redis
 
@@ -82,7 +81,7 @@ class RedisCache(LoadingCache):
         self._dumps = dumps
         self._loads = loads
         self._timeout = seconds("timeout", timeout)
-        self._clients = Clients(source, timeout=self._timeout)
+        self._clients = Clients(source)
 
     async def close(self) -> None:
         """Close the connections of all loops that run; they are opened again when needed."""
@@ -90,29 +89,29 @@ class RedisCache(LoadingCache):
 
     async def _look(self, key: str, tags: Collection[str]) -> Look:
         slots = [_slot("key", key), *(_slot("tag", tag) for tag in tags)]
-        token, value = cast(
-            "tuple[list[bytes], bytes | None]",
+        token, value, now = cast(
+            "tuple[list[bytes], bytes | None, bytes]",
             await self._run(scripts.LOOK, [self._key(key)], slots),
         )
-        return Look(tuple(token), MISS if value is None else self._decoded(value))
+        found = MISS if value is None else self._decoded(value)
+        return Look(tuple(token), found, float(now))
 
     async def _keep(
         self,
         key: str,
         value: object,
-        token: Hashable,
+        look: Look,
         tags: tuple[str, ...],
-        deadline: float | None,
+        kept_for: float | None,
     ) -> None:
         encoded = self._dumps(value)  # what cannot be encoded is the caller's error
-        left = int((cast("float", deadline) - monotonic()) * 1000)
-        if left < 1:
-            return
-        epoch, loads, *generations = cast("_Token", token)
+        epoch, loads, *generations = cast("_Token", look.token)
         slots = [_slot("key", key), *(_slot("tag", tag) for tag in tags)]
         held = [text for pair in zip(slots, generations, strict=True) for text in pair]
+        # by the server's clock: how long it takes to get there does not lengthen its life
+        until = int((look.at + cast("float", kept_for)) * 1000)
         try:
-            await self._run(scripts.KEEP, [self._key(key)], [left, encoded, epoch, loads, *held])
+            await self._run(scripts.KEEP, [self._key(key)], [until, encoded, epoch, loads, *held])
         except (RedisError, OSError):  # the value is good, it is only not kept
             self._counts.add("unkept")
 
