@@ -30,12 +30,12 @@ napoleon_attr_annotations = False  # it takes tuple[str, int] apart at the comma
 napoleon_custom_sections = ["Ordering", "Cancellation", "Threads", "Source"]
 
 nitpick_ignore_regex = [
-    # The pages of the standard library and of msgspec are elsewhere: to link takes the network.
+    # The pages of the standard library and of others are elsewhere: to link takes the network.
     (
         r"py:.*",
-        r"(asyncio|collections|concurrent|contextlib|datetime|enum|msgspec|pathlib|types)\..+",
+        r"(asyncio|cashews|collections|concurrent|contextlib|datetime|enum|msgspec|pathlib|redis|types)\..+",
     ),
-    (r"py:.*", r"(Future|Path|StrEnum|datetime)"),
+    (r"py:.*", r"(AbstractContextManager|Future|Path|StrEnum|datetime)"),
     # What Sphinx makes of a dict of dicts when it writes annotations short.
     (r"py:class", r"dict\[str"),
     # Type variables have no page.

@@ -42,7 +42,7 @@ class CashewsCache(LoadingCache):
             look like one that succeeded. Set it up with `suppress=False`.
     """
 
-    capabilities = frozenset(Capability)
+    capabilities: frozenset[Capability] = frozenset(Capability)
 
     def __init__(self, cache: cashews.Cache, *, ttl: float | None = 300.0) -> None:
         super().__init__(ttl=ttl)

@@ -38,13 +38,13 @@ class CacheInvalidationHandler(EventHandler):
     """Drops from a cache what an event makes untrue, then publishes `CACHE_INVALIDATED`.
 
     When `publish` has returned a result that is ok, no read by the cache's `get_or_load` that
-    starts in this process sees older data. Publish after the change is committed.
+    starts in this process sees older data. Publish after the change is committed; handlers of the
+    same event that are subscribed before this one may still read older data.
 
     A failure, a timeout and a cancellation are its outcome, so that the result is not ok; a cache
     of ours serves nothing then until it is flushed.
 
-    Ordering: the cache is told before `CACHE_INVALIDATED` is published, which is awaited. Handlers
-        of the same event that are subscribed before this one may still read older data.
+    Ordering: the cache is told, then `CACHE_INVALIDATED` is published and awaited.
     Cancellation: passes; it counts as a failure.
     Threads: one handler may be called from several loops in several threads at once.
 

@@ -147,7 +147,7 @@ class MemoryCache(LocalCache):
     {'name': 'Ada'}
     """
 
-    capabilities = frozenset(Capability)
+    capabilities: frozenset[Capability] = frozenset(Capability)
 
     def __init__(self, *, max_entries: int = 10_000, ttl: float | None = None) -> None:
         super().__init__(ttl=ttl)
@@ -219,7 +219,7 @@ class MappingCache(LocalCache):
     {}
     """
 
-    capabilities = frozenset({Capability.KEYS, Capability.PATTERNS})
+    capabilities: frozenset[Capability] = frozenset({Capability.KEYS, Capability.PATTERNS})
 
     def __init__(
         self,

@@ -60,7 +60,7 @@ class RedisCache(LoadingCache):
         ValueError: if one of them is none of that.
     """
 
-    shared = True
+    shared: bool = True
 
     def __init__(
         self,
@@ -75,7 +75,9 @@ class RedisCache(LoadingCache):
     ) -> None:
         super().__init__(ttl=seconds("ttl", ttl))
         able = {Capability.KEYS, Capability.TAGS}
-        self.capabilities = frozenset({*able, Capability.PATTERNS} if scan else able)
+        self.capabilities: frozenset[Capability] = frozenset(
+            {*able, Capability.PATTERNS} if scan else able
+        )
         self._prefix = prefix
         self._state = _bytes(prefix + _STATE)
         self._dumps = dumps
