@@ -6,6 +6,7 @@ import logging
 import sys
 
 import pytest
+from importlib_metadata import entry_points
 
 from busway import (
     Event,
@@ -16,6 +17,7 @@ from busway import (
     PluginSettingsError,
     load_plugins,
 )
+from busway._discovery import GROUPS
 from busway.events import event_types
 
 HANDLER = """
@@ -820,7 +822,8 @@ def test_policy_is_applied_before_the_import(
     plugin, load, bus, monkeypatch, options, environment, reason
 ):
     """By arguments and by environment; what is blocked is in no `sys.modules`."""
-    others = {"BUSWAY_DISABLE": "audit,notify"}  # those that we ship, where `allow` is none
+    shipped = {point.name for group in GROUPS for point in entry_points(group=group)}
+    others = {"BUSWAY_DISABLE": ",".join(shipped)}  # for where `allow` is none
     for name, text in {**others, **environment}.items():
         monkeypatch.setenv(name, text)
     plugin("greeter", HANDLER)

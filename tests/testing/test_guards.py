@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from importlib_metadata import entry_points
 from tests.testing.suites import Plugin, judge, lay_out, run_pytest
 
 from busway_testing import HandlerConformance, MiddlewareConformance
@@ -103,9 +104,10 @@ def test_without_an_entry_point_all_tests_fail(without_entry_point: Path) -> Non
     """And each of them says why."""
     done = run_pytest(without_entry_point)
     assert "13 failed" in done.stdout, done.stdout
+    others = ", ".join(sorted({one.name for one in entry_points(group="busway.handlers")}))
     why = (
-        "no installed distribution has an entry point 'well' in busway.handlers; there are audit, "
-        "notify; is it in pyproject.toml, and has it been installed again since?"
+        "no installed distribution has an entry point 'well' in busway.handlers; "
+        f"there are {others}; is it in pyproject.toml, and has it been installed again since?"
     )
     assert done.stdout.count(why) == 13
 
