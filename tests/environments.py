@@ -17,10 +17,12 @@ __all__ = ["Environment", "call", "environment", "full", "linux_auth", "uv", "wh
 ROOT = Path(__file__).resolve().parents[1]
 PLUGINS = (
     "busway-audit",
+    "busway-bridge",
     "busway-cache",
     "busway-cli",
     "busway-middleware",
     "busway-notify",
+    "busway-outbox",
     "busway-resilience",
     "busway-testing",
 )

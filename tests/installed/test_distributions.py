@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 PACKAGES = {
     "busway": "busway",
     "busway-audit": "busway_audit",
+    "busway-bridge": "busway_bridge",
     "busway-cache": "busway_cache",
     "busway-cli": "busway_cli",
     "busway-middleware": "busway_middleware",
     "busway-notify": "busway_notify",
+    "busway-outbox": "busway_outbox",
     "busway-resilience": "busway_resilience",
     "busway-testing": "busway_testing",
 }
