@@ -1,0 +1,82 @@
+"""Events as JSON: written only if what is read back is the same."""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from busway.events import Event
+from busway_outbox.exceptions import OutboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["decode", "encode"]
+
+_PLAIN = (str, int, bool, type(None))
+
+
+def encode(event: Event) -> str:
+    """The event as one line of ASCII.
+
+    Raises:
+        OutboxError: if a handler that got it later would not see the same: it names the key.
+    """
+    fault = next(_faults(event), None)
+    if fault is not None:
+        raise OutboxError(
+            f"{event.type} {event.id} cannot be recorded: {fault}, which would not be read back "
+            "the same. Put into the payload what JSON has: str, int, float, bool, None, and "
+            "lists and dicts with str keys of these"
+        )
+    try:
+        return json.dumps({**event.to_dict(), "metadata": dict(event.metadata)})
+    except (RecursionError, ValueError) as error:
+        raise OutboxError(f"{event.type} {event.id} cannot be recorded: {error}") from error
+
+
+def decode(text: str) -> Event:
+    """The event that was encoded.
+
+    Raises:
+        EventError: if its type is not registered.
+        ValueError: if it is no event.
+    """
+    return Event.from_dict(json.loads(text))
+
+
+def _faults(event: Event) -> Iterator[str]:
+    """What is wrong with an event, one thing after another."""
+    if type(event) is not Event:
+        yield f"it is a {type(event).__name__}"
+    if type(event.payload) is not dict:
+        yield f"its payload is a {type(event.payload).__name__}"
+    texts = (event.id, event.source, event.correlation_id, event.causation_id)
+    for name, text in zip(("id", "source", "correlation_id", "causation_id"), texts, strict=True):
+        if type(text) not in (str, type(None)):
+            yield f"its {name} is a {type(text).__name__}"
+    yield from _faults_of(dict(event.metadata), "metadata")
+    yield from _faults_of(event.payload, "payload")
+
+
+def _faults_of(value: object, path: str) -> Iterator[str]:
+    """Walks without recursion: a payload may be deeper than Python's stack."""
+    left: list[tuple[object, str]] = [(value, path)]
+    while left:
+        one, where = left.pop()
+        kind = type(one)
+        if kind in _PLAIN:
+            continue
+        if isinstance(one, dict) and kind is dict:
+            for key, inner in one.items():
+                if type(key) is not str:
+                    yield f"{where} has the key {key!r}, a {type(key).__name__}"
+                left.append((inner, f"{where}.{key}"))
+        elif isinstance(one, list) and kind is list:
+            left.extend((inner, f"{where}[{index}]") for index, inner in enumerate(one))
+        elif isinstance(one, float) and kind is float:
+            if not isfinite(one):
+                yield f"{where} is {one}"
+        else:
+            yield f"{where} is a {kind.__name__}"

@@ -1,0 +1,64 @@
+"""What a database is to the store: a connection of one thread, and transactions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from busway_outbox._store.postgres import Postgres
+from busway_outbox._store.sqlite import Sqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from busway_outbox._store.dialect import Dialect
+
+__all__ = ["Database", "database_of"]
+
+Parameters: TypeAlias = "Sequence[object]"
+Row: TypeAlias = "tuple[object, ...]"
+
+
+class Database(Protocol):
+    """Is opened by the first transaction, and after a failure anew; used by one thread at a time.
+
+    Attributes:
+        dialect: of its SQL.
+        shown: where it is, without a password.
+    """
+
+    dialect: Dialect
+    shown: str
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Commits when it is left, durably; rolls back if it is left by an exception."""
+
+    def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """The rows that a statement returns."""
+
+    def each(self, sql: str, parameters: Sequence[Parameters]) -> list[Row | None]:
+        """The row, or None, that a statement returns for each of the parameters."""
+
+    def many(self, sql: str, parameters: Sequence[Parameters]) -> None:
+        """Run a statement that returns nothing for each of the parameters."""
+
+    def list_of(self, values: Sequence[str] | Sequence[int]) -> object:
+        """Several values as one parameter."""
+
+    def exists(self) -> bool:
+        """Whether it may hold anything: a file that is not there does not."""
+
+    def is_out(self, error: Exception) -> bool:
+        """Whether an error is the database's, whatever it was asked for: locked, full, away."""
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+
+    def abandon(self) -> None:
+        """Forget the connection without a word: in a forked child, it is the parent's."""
+
+
+def database_of(url: str) -> Database:
+    """The database of a URL; nothing is opened yet."""
+    scheme, _, rest = url.partition(":")
+    return Sqlite(rest) if scheme == "sqlite" else Postgres(url)

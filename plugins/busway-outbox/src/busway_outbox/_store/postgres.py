@@ -1,0 +1,138 @@
+"""A store in PostgreSQL, by psycopg."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from busway_outbox._store.dialect import POSTGRES, TABLE
+from busway_outbox.exceptions import OutboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import ModuleType
+
+    import psycopg
+
+__all__ = ["Postgres"]
+
+_PATIENCE: Final = 10
+"""Seconds that connecting may take."""
+_LOCK: Final = 0x62757377
+"""The advisory lock under which the table is made: two that make it at once would collide."""
+_parents: list[object] = []
+"""Connections that a forked child has inherited; to close them would end the parent's."""
+
+
+class Postgres:
+    """A database; `synchronous_commit` is on for each transaction, whatever its default is.
+
+    Args:
+        url: what psycopg connects to.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.dialect = POSTGRES
+        self._url = url
+        parts = urlsplit(url)
+        self.shown = f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        self._connection: psycopg.Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One transaction."""
+        connection = self._open()
+        try:
+            with connection.transaction():
+                yield
+        except BaseException:
+            if connection.broken:
+                self.close()
+            raise
+
+    def all(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """The rows that a statement returns."""
+        return self._open().execute(sql.encode(), parameters).fetchall()
+
+    def each(
+        self, sql: str, parameters: Sequence[Sequence[object]]
+    ) -> list[tuple[object, ...] | None]:
+        """The row, or None, for each of the parameters, which all go in one pipeline."""
+        found: list[tuple[object, ...] | None] = []
+        with self._open().cursor() as cursor:
+            cursor.executemany(sql.encode(), parameters, returning=True)
+            more: object = True
+            while more:
+                found.append(cursor.fetchone())
+                more = cursor.nextset()
+        return found
+
+    def many(self, sql: str, parameters: Sequence[Sequence[object]]) -> None:
+        """Run a statement for each of the parameters, which all go in one pipeline."""
+        with self._open().cursor() as cursor:
+            cursor.executemany(sql.encode(), parameters)
+
+    def list_of(self, values: Sequence[str] | Sequence[int]) -> object:
+        """A list."""
+        return list(values)
+
+    def exists(self) -> bool:
+        """It may hold anything."""
+        return True
+
+    def is_out(self, error: Exception) -> bool:
+        """Away, full, or not to be written to; two that waited for each other can try again."""
+        psycopg = _import()
+        state = getattr(error, "sqlstate", None) or ""
+        is_its = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        return is_its and not state.startswith("40")
+
+    def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):  # it may be broken
+                connection.close()
+
+    def abandon(self) -> None:
+        """Keep the parent's connection from being closed here."""
+        if self._connection is not None:
+            _parents.append(self._connection)
+            self._connection = None
+
+    def _open(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> psycopg.Connection:
+        connection: psycopg.Connection = _import().connect(
+            self._url,
+            autocommit=True,
+            connect_timeout=_PATIENCE,
+            application_name="busway-outbox",
+            prepare_threshold=None,  # a pooler between may not keep what was prepared
+        )
+        try:
+            connection.execute("SET synchronous_commit = on")
+            if connection.execute("SELECT to_regclass(%s)", (TABLE,)).fetchone() == (None,):
+                with connection.transaction():
+                    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+                    for statement in self.dialect.schema():
+                        connection.execute(statement.encode())
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _import() -> ModuleType:
+    """The library: an extra, imported when it is needed."""
+    try:
+        import psycopg
+    except ImportError as error:
+        raise OutboxError(
+            "PostgreSQL needs psycopg: pip install 'busway-outbox[postgres]'"
+        ) from error
+    return psycopg

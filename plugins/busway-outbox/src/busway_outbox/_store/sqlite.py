@@ -1,0 +1,133 @@
+"""A store in a file, by SQLite."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from busway_outbox._store.dialect import SQLITE
+from busway_outbox.exceptions import OutboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["Sqlite"]
+
+_PATIENCE: Final = 5.0
+"""Seconds that another writer of the file is waited for."""
+_OLDEST: Final = (3, 38, 0)
+"""The first with `RETURNING` and `json_each`."""
+_parents: list[sqlite3.Connection] = []
+"""Connections that a forked child has inherited; to close them would harm the parent's."""
+
+
+class Sqlite:
+    """A file, in WAL mode, each commit synced to the disk (`synchronous=FULL`).
+
+    Args:
+        path: where; it is made, for its owner alone, when it is first written to. A relative one
+            is that of the moment this was made.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.dialect = SQLITE
+        self.path = Path(path.removeprefix("//")).expanduser().absolute()
+        self.shown = f"sqlite:{self.path}"
+        self._connection: sqlite3.Connection | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One transaction, which takes the lock at once: so no two wait for each other."""
+        connection = self._open()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+            connection.execute("COMMIT")
+        except BaseException as error:
+            with suppress(sqlite3.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError):
+                self.close()
+            raise
+
+    def all(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """The rows that a statement returns."""
+        return self._open().execute(sql, parameters).fetchall()
+
+    def each(
+        self, sql: str, parameters: Sequence[Sequence[object]]
+    ) -> list[tuple[object, ...] | None]:
+        """The row, or None, that a statement returns for each of the parameters."""
+        execute = self._open().execute
+        found: list[tuple[object, ...] | None] = []
+        for one in parameters:
+            rows = execute(sql, one).fetchall()  # all of them, or the statement is not over
+            found.append(rows[0] if rows else None)
+        return found
+
+    def many(self, sql: str, parameters: Sequence[Sequence[object]]) -> None:
+        """Run a statement for each of the parameters."""
+        self._open().executemany(sql, parameters)
+
+    def list_of(self, values: Sequence[str] | Sequence[int]) -> object:
+        """A JSON array."""
+        return json.dumps(list(values))
+
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return self.path.exists()
+
+    def is_out(self, error: Exception) -> bool:
+        """Locked, full, read-only, gone, no database at all."""
+        return isinstance(error, sqlite3.DatabaseError | OSError) and not isinstance(
+            error, sqlite3.IntegrityError | sqlite3.DataError | sqlite3.ProgrammingError
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def abandon(self) -> None:
+        """Keep the parent's connection from being closed here."""
+        if self._connection is not None:
+            _parents.append(self._connection)
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            if sqlite3.sqlite_version_info < _OLDEST:
+                raise OutboxError(
+                    f"SQLite {sqlite3.sqlite_version} is too old, 3.38 is needed: use another "
+                    "build of Python, or PostgreSQL"
+                )
+            self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        self._make()
+        connection = sqlite3.connect(
+            self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in self.dialect.schema():
+                connection.execute(statement)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _make(self) -> None:
+        """Events may hold what is nobody else's business: the file is its owner's alone."""
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

@@ -1,0 +1,122 @@
+"""One commit for all that was asked for, and what becomes of it if the database refuses."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from busway_outbox._store.operations import Nothing, Settle, run
+from busway_outbox.exceptions import OutboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from busway_outbox._store.database import Database
+    from busway_outbox._store.operations import Operation
+    from busway_outbox._writing.job import Job
+
+__all__ = ["Committing"]
+
+_log = logging.getLogger("busway.outbox")
+
+
+class Committing:
+    """Commits operations together; used by one thread.
+
+    Args:
+        database: where.
+
+    Attributes:
+        database: where.
+        owed: ends of attempts that the database has refused: they are committed with the next.
+        error: why the database refuses, while it does.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.owed: list[Settle] = []
+        self.error = ""
+
+    def commit(self, jobs: Iterable[Job]) -> None:
+        """Commit operations; each has its result, or its error, afterwards.
+
+        If the database is at fault, all of them fail. Otherwise the fault is one of them, and
+        each is committed alone, so that it harms no other.
+        """
+        asking = []
+        for job in jobs:
+            if isinstance(job.operation, Settle):
+                self.owed.append(job.operation)
+            elif not isinstance(job.operation, Nothing):
+                asking.append(job)
+        if not (self.owed or asking):
+            return
+        try:
+            results = self._transact([*self.owed, *(job.operation for job in asking)])
+        except Exception as error:  # noqa: BLE001 - told to all who wait
+            self._refuse(asking, error)
+            return
+        for job, result in zip(asking, results[len(self.owed) :], strict=True):
+            job.result = result
+        self._accept()
+
+    def close(self) -> None:
+        """Close the database; what is owed is lost: it is tried again when its lease has ended."""
+        if self.owed:
+            _log.error("the ends of %d attempts could not be recorded", len(self.owed))
+            self.owed = []
+        self.database.close()
+
+    def _transact(self, operations: list[Operation[object]]) -> list[object]:
+        with self.database.transaction():
+            return run(self.database, operations)
+
+    def _refuse(self, asking: list[Job], error: Exception) -> None:
+        alone = len(asking) + len(self.owed) == 1
+        if self.database.is_out(error):
+            self._note(error)
+            for job in asking:
+                job.error = self._unrecorded(error)
+        elif alone:
+            self._fail_alone(asking, error)
+        else:
+            self._commit_each(asking)
+
+    def _commit_each(self, asking: list[Job]) -> None:
+        owed, self.owed = self.owed, []
+        for settle in owed:
+            if self.error:
+                self.owed.append(settle)
+                continue
+            kept, self.owed = self.owed, [settle]
+            self.commit(())
+            self.owed = kept + self.owed
+        kept, self.owed = self.owed, []
+        for job in asking:
+            self.commit([job])
+        self.owed = kept
+
+    def _fail_alone(self, asking: list[Job], error: Exception) -> None:
+        for settle in self.owed:
+            _log.error(
+                "the end of an attempt, row %d, cannot be recorded", settle.seq, exc_info=error
+            )
+        self.owed = []
+        for job in asking:
+            job.error = self._unrecorded(error)
+
+    def _unrecorded(self, error: Exception) -> OutboxError:
+        made = OutboxError(f"{self.database.shown}: {error}; nothing was recorded or handled")
+        made.__cause__ = error
+        return made
+
+    def _note(self, error: Exception) -> None:
+        if not self.error:
+            _log.error("%s refuses: %s", self.database.shown, error)
+        self.error = str(error) or type(error).__name__
+
+    def _accept(self) -> None:
+        self.owed = []
+        if self.error:
+            _log.warning("%s works again", self.database.shown)
+        self.error = ""

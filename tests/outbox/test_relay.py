@@ -1,0 +1,238 @@
+"""What was not done is done later: after a crash, by whom, and by whom not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from enum import StrEnum
+
+import pytest
+from tests.outbox.conftest import Durable, Gate, bus_with, rows, stopped, until
+
+from busway import Event, EventBus, register_event_types
+from busway.events import unregister_event_types
+from busway.handlers import EventHandler
+from busway_outbox._store.database import database_of
+from busway_outbox._store.operations import Record, run
+
+
+def created(**payload):
+    return Event("user.created", payload)
+
+
+def left_behind(url, event, *, handler="tests.Durable", attempts=1, lease=-1.0, type_=None):
+    """As a process leaves a row that died while it was at work on it."""
+    from busway_outbox._encoding import encode
+
+    database = database_of(url)
+    record = Record(event.id, handler, type_ or event.type.value, encode(event), "dead", lease)
+    for _ in range(attempts):
+        with database.transaction():
+            run(database, [record])
+    database.close()
+
+
+async def test_what_a_dead_process_left_is_done(make, url, durable):
+    """The handler gets the same event."""
+    event = created(name="Ada")
+    left_behind(url, event)
+    async with bus_with(make(), durable):
+        await durable.handled.wait()
+    assert durable.got == [event]
+    assert rows(url) == [("tests.Durable", "done", 2)]
+
+
+async def test_a_row_at_work_elsewhere_is_left_alone(make, url, durable):
+    """Its lease has not ended."""
+    left_behind(url, created(), lease=100.0)
+    outbox = make()
+    async with bus_with(outbox, durable) as bus:
+        other = created()
+        await bus.publish(other)
+        outbox.nudge()
+        await asyncio.sleep(0.1)  # it could have been taken
+    assert durable.got == [other]
+
+
+async def test_two_buses_share_the_rows(make, url):
+    """Each row is at work once, however many look for it."""
+    events = [created(n=n) for n in range(50)]
+    for event in events:
+        left_behind(url, event)
+    first, second = Durable(), Durable()
+    async with bus_with(make(batch=5), first), bus_with(make(batch=5), second):
+        await until(url, [("done",)] * 50, "state")
+    got = [one.id for one in first.got + second.got]
+    assert sorted(got) == sorted(one.id for one in events)
+
+
+async def test_a_lease_is_prolonged_while_the_handler_works(make, url, gate):
+    """So that a slow handler keeps its row, and no other process takes it."""
+    slow, other = make(lease=0.3), Durable()
+    async with stopped(slow):
+        task = asyncio.create_task(bus_with(slow, gate).publish(created()))
+        await gate.entered.wait()
+        async with bus_with(make(), other):
+            begun = time.monotonic()
+            while time.monotonic() < begun + 1.0:  # three leases
+                await asyncio.sleep(0.05)
+            assert other.got == []
+            gate.opened.set()
+            assert (await task).ok
+            await slow.flush()
+    assert rows(url) == [("tests.Durable", "done", 1)]
+
+
+async def test_attempts_that_end_with_their_process_count(make, url, durable):
+    """An event that kills the process is dead after `max_attempts`, and not handled again."""
+    left_behind(url, created(), attempts=3)
+    async with bus_with(make(max_attempts=3), durable):
+        await until(url, [("dead",)], "state")
+    assert durable.got == []
+    assert rows(url, "error") == [("the process ended during the last attempt",)]
+
+
+async def test_a_row_whose_handler_is_gone_is_kept_and_told(make, url, durable, caplog):
+    """It stands in nobody's way, and another process that has the handler may take it."""
+    left_behind(url, created(), handler="tests.Gone", lease=-100.0)
+    mine = created()
+    left_behind(url, mine)
+    outbox = make()
+    async with bus_with(outbox, durable):
+        await until(url, [("tests.Gone", "running"), ("tests.Durable", "done")])
+        while not outbox.health()["unclaimed"]:
+            await asyncio.sleep(0.01)
+        outbox._relay._measured = float("-inf")
+        outbox.nudge()
+        await asyncio.sleep(0.1)
+    told = [one.getMessage() for one in caplog.records if "tests.Gone" in one.getMessage()]
+    assert len(told) == 1
+    assert "busway outbox discard --handler tests.Gone" in told[0]
+    gone = Durable()
+    gone.name = "tests.Gone"
+    async with bus_with(make(), gone):
+        await gone.handled.wait()
+
+
+async def test_a_row_whose_type_is_not_registered_is_kept_and_told(make, url, durable, caplog):
+    """As soon as a process knows the type, it is delivered."""
+
+    class Late(StrEnum):
+        CAME = "late.came"
+
+    register_event_types(Late)
+    event = Event(Late.CAME)
+    left_behind(url, event, lease=-100.0)
+    unregister_event_types(Late)
+    outbox = make()
+    async with bus_with(outbox, durable):
+        while not outbox.health()["unclaimed"]:
+            await asyncio.sleep(0.01)
+        assert durable.got == []
+        register_event_types(Late)
+        await durable.handled.wait()
+    assert durable.got[0].type is Late.CAME
+    assert "late.came" in caplog.text
+
+
+async def test_a_row_that_cannot_be_read_is_dead(make, url, durable):
+    """No attempt would make it readable."""
+    left_behind(url, created())
+    database = database_of(url)
+    with database.transaction():
+        database.many("UPDATE busway_outbox SET event = '{'", [()])
+    database.close()
+    async with bus_with(make(), durable):
+        await until(url, [("dead",)], "state")
+
+
+async def test_a_handler_that_is_not_durable_any_more_gets_what_is_left(make, url, durable):
+    """Nothing is lost by a change of settings."""
+    left_behind(url, created())
+    durable.durable = False
+    async with bus_with(make(), durable):
+        await until(url, [("done",)], "state")
+    assert len(durable.got) == 1
+
+
+async def test_what_a_resubmitted_handler_publishes_is_recorded(make, url, durable):
+    """Within it, durable handlers are as durable as anywhere."""
+
+    class Publishes(EventHandler):
+        name = "tests.Publishes"
+        durable = True
+        event_types = ("user.login",)
+
+        async def handle(self, event):
+            await bus.publish(created())
+
+    left_behind(url, Event("user.login"), handler="tests.Publishes")
+    bus = bus_with(make(), Publishes(), durable)
+    durable.event_types = ("user.created",)
+    async with bus:
+        await durable.handled.wait()
+    assert sorted(rows(url, "handler, state")) == [
+        ("tests.Durable", "done"),
+        ("tests.Publishes", "done"),
+    ]
+
+
+async def test_stop_waits_for_what_is_being_resubmitted(make, url, gate):
+    """The bus drains first; nothing is left running."""
+    left_behind(url, created())
+    async with bus_with(make(), gate):
+        await gate.entered.wait()
+        asyncio.get_running_loop().call_later(0.05, gate.opened.set)
+    assert rows(url) == [("tests.Durable", "done", 2)]
+
+
+async def test_what_the_drain_timeout_cancels_is_tried_again(make, url, caplog):
+    """By the next that starts."""
+    left_behind(url, created())
+    caplog.set_level(logging.CRITICAL)
+    gate, outbox = Gate(), make()
+    bus = EventBus(drain_timeout=0.01)
+    outbox.attach(bus)
+    bus.subscribe(gate)
+    async with bus:
+        await gate.entered.wait()
+    assert rows(url, "state") == [("failed",)]
+    gate.opened.set()
+    async with bus:
+        await gate.handled.wait()
+
+
+async def test_an_outbox_can_start_again_after_it_was_stopped(make, url):
+    """Twice, on the same bus."""
+    outbox, handler = make(), Durable()
+    bus = bus_with(outbox, handler)
+    for n in range(2):
+        left_behind(url, created())
+        async with bus:
+            await until(url, [("done",)] * (n + 1), "state")
+    assert len(handler.got) == 2
+
+
+async def test_without_relay_nothing_is_resubmitted(make, url, durable):
+    """`relay = false`: another process does it."""
+    left_behind(url, created())
+    outbox = make(relay=False)
+    async with bus_with(outbox, durable):
+        assert outbox._relaying is None
+    assert durable.got == []
+
+
+@pytest.mark.parametrize("started", [True, False])
+async def test_an_event_tells_the_relay_to_look(make, url, durable, started):
+    """`outbox.added`, published by whoever added something."""
+    outbox = make(poll=100.0)
+    bus = bus_with(outbox, durable)
+    if not started:
+        assert (await bus.publish(Event("outbox.added"))).ok
+        return
+    async with bus:
+        await bus.publish(created())  # the relay has nothing to do for a hundred seconds now
+        left_behind(url, created())
+        await bus.publish(Event("outbox.added"))
+        await until(url, [("done",)] * 2, "state")
