@@ -31,6 +31,7 @@ ENTRY_POINTS = {
     "busway-cache": {"busway.handlers": ["cache"]},
     "busway-cli": {"console_scripts": ["busway"]},
     "busway-notify": {"busway.handlers": ["notify"]},
+    "busway-outbox": {"busway.plugins": ["outbox"], "busway.commands": ["outbox"]},
 }
 
 

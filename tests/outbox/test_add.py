@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 
 import psycopg
 import pytest
@@ -16,13 +16,14 @@ from tests.outbox.conftest import Durable, bus_with, rows, until
 from busway import Event
 from busway.handlers import EventHandler
 from busway_outbox import Outbox, OutboxError
+from busway_outbox._transactions.callers import drive
 
 
 def created(**payload):
     return Event("user.created", payload)
 
 
-class RolledBack(Exception):
+class RolledBack(Exception):  # noqa: N818 - no error of the test
     pass
 
 
@@ -167,11 +168,11 @@ async def test_an_event_is_never_published_if_the_transaction_has_not(make, url,
     outbox, last = make(), created()
 
     def act():
-        with pytest.raises(RolledBack), way(url) as (connection, _):
+        with pytest.raises(RolledBack), way(url) as (connection, _):  # noqa: PT012 - the block is the transaction
             outbox.add(created(), connection)
             raise RolledBack
         with way(url) as (connection, savepoint):
-            with pytest.raises(RolledBack), savepoint():
+            with pytest.raises(RolledBack), savepoint():  # noqa: PT012 - the block is the transaction
                 outbox.add(created(), connection)
                 raise RolledBack
             outbox.add(last, connection)
@@ -188,7 +189,7 @@ async def test_a_connection_that_is_awaited_adds_too(postgres, way, durable):
     url = postgres.database()
     outbox, last = Outbox(url=url, poll=0.02), created()
     async with bus_with(outbox, durable):
-        with pytest.raises(RolledBack):
+        with pytest.raises(RolledBack):  # noqa: PT012 - the block is the transaction
             async with way(url) as connection:
                 await outbox.add_async(created(), connection)
                 raise RolledBack
@@ -252,17 +253,16 @@ def test_a_connection_to_another_file_is_refused(tmp_path):
     """Nobody would publish what is added there."""
     outbox = Outbox(url=f"sqlite:{tmp_path / 'outbox.db'}")
     for other in (tmp_path / "other.db", ":memory:"):
-        with closing(sqlite3.connect(other)) as connection:
-            with pytest.raises(OutboxError, match=r"outbox\.db.*Set url to the database"):
-                outbox.add(created(), connection)
+        refused = pytest.raises(OutboxError, match=r"outbox\.db.*Set url to the database")
+        with closing(sqlite3.connect(other)) as connection, refused:
+            outbox.add(created(), connection)
 
 
 def test_a_connection_to_another_kind_of_database_is_refused(tmp_path):
     """The outbox is in PostgreSQL, and the connection is not."""
     outbox = Outbox(url="postgresql://me:secret@127.0.0.1/shop")
-    with closing(sqlite3.connect(":memory:")) as connection:
-        with pytest.raises(OutboxError) as refused:
-            outbox.add(created(), connection)
+    with closing(sqlite3.connect(":memory:")) as mine, pytest.raises(OutboxError) as refused:
+        outbox.add(created(), mine)
     assert "postgresql://127.0.0.1/shop" in str(refused.value)
     assert "secret" not in str(refused.value)
 
@@ -277,15 +277,71 @@ def test_what_is_no_connection_is_refused(tmp_path, other):
 async def test_add_wants_one_that_is_not_awaited(tmp_path):
     """And `add_async` one that is; each names the other."""
     outbox = Outbox(url=f"sqlite:{tmp_path / 'outbox.db'}")
-    with closing(sqlite3.connect(tmp_path / "outbox.db")) as connection:
-        with pytest.raises(OutboxError, match="use add$"):
-            await outbox.add_async(created(), connection)
+    refused = pytest.raises(OutboxError, match=r"use add$")
+    with closing(sqlite3.connect(tmp_path / "outbox.db")) as connection, refused:
+        await outbox.add_async(created(), connection)
 
 
 def test_what_would_not_come_back_is_refused(tmp_path):
     """Nothing is written then."""
     outbox = Outbox(url=f"sqlite:{tmp_path / 'outbox.db'}")
     with closing(sqlite3.connect(tmp_path / "outbox.db")) as connection:
-        with pytest.raises(OutboxError, match="payload.at is a tuple"):
+        with pytest.raises(OutboxError, match=r"payload\.at is a tuple"):
             outbox.add(created(at=()), connection)
         assert not connection.in_transaction
+
+
+async def test_another_writer_between_begin_and_add_is_waited_for(tmp_path):
+    """SQLite refuses a transaction that has read before it writes, if another came between."""
+    url = f"sqlite:{tmp_path / 'outbox.db'}"
+    outbox = Outbox(url=url)
+    with by_sqlite3(url) as (connection, _):
+        outbox.add(created(), connection)
+    with closing(sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        drive(connection, _looking(outbox, url))
+        connection.execute("COMMIT")
+    assert len(rows(url)) == 3
+
+
+def _looking(outbox, url):
+    """The steps of an event that is added, with another writer before each."""
+    from busway_outbox._transactions.adding import _adding
+
+    steps = _adding(outbox._database, created(), outbox._database.dialect)
+    found = yield next(steps)
+    with by_sqlite3(url) as (connection, _):
+        outbox.add(created(), connection)
+    with suppress(StopIteration):
+        while True:
+            found = yield steps.send(found)
+
+
+async def test_postgresql_tells_the_relay_of_a_commit(postgres, durable):
+    """It need not wait for its next look."""
+    url = postgres.database()
+    outbox, event = Outbox(url=url, poll=1_000.0), created()
+
+    def act():
+        with by_psycopg(url) as (connection, _):
+            outbox.add(event, connection)
+
+    async with bus_with(outbox, durable):
+        await in_thread(act)
+        await durable.handled.wait()
+    assert durable.got == [event]
+
+
+async def test_django_tells_the_relay_of_a_commit(tmp_path, durable):
+    """If it is of the same process."""
+    url = f"sqlite:{tmp_path / 'outbox.db'}"
+    outbox, event = Outbox(url=url, poll=1_000.0), created()
+
+    def act():
+        with by_django(url) as (connection, _):
+            outbox.add(event, connection)
+
+    async with bus_with(outbox, durable) as bus:
+        await bus.publish(created())  # the relay has looked, and waits
+        await in_thread(act)
+        await until(url, [("tests.Durable", "done"), ("*", "done"), ("tests.Durable", "done")])

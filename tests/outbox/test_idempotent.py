@@ -48,7 +48,7 @@ def test_it_is_had_once(url, way):
 def test_it_is_had_again_if_it_was_rolled_back(url, way):
     """The key was in the same transaction."""
     effect, event = Effect(), created()
-    with pytest.raises(RolledBack), way(url) as (connection, _):
+    with pytest.raises(RolledBack), way(url) as (connection, _):  # noqa: PT012 - the block is the transaction
         effect.have(event, connection)
         raise RolledBack
     with way(url) as (connection, _):

@@ -12,7 +12,12 @@ from importlib_metadata import distributions
 from tests.cache.servers import RedisServer
 
 from busway import Event
-from busway_testing import HandlerConformance, InterceptorConformance, MiddlewareConformance
+from busway_testing import (
+    HandlerConformance,
+    InterceptorConformance,
+    MiddlewareConformance,
+    PluginConformance,
+)
 from busway_testing.conformance import Conformance
 
 if TYPE_CHECKING:
@@ -127,6 +132,39 @@ class TestResilience(InterceptorConformance):
             "breaker_failures": 3,
             "dead_letter": tmp_path / "dead.jsonl",
         }
+
+
+class TestOutbox(PluginConformance):
+    plugin = "outbox"
+
+
+class TestOutboxThatListens(HandlerConformance):
+    """It hears that something was added."""
+
+    plugin = "outbox"
+
+    @pytest.fixture
+    def plugin_settings(self, tmp_path):
+        return {"url": f"sqlite:{tmp_path / 'outbox.db'}"}
+
+
+class TestOutboxThatIsThere(TestOutboxThatListens):
+    """With a database that its relay looks at."""
+
+    @pytest.fixture
+    def plugin_settings(self, tmp_path):
+        (tmp_path / "outbox.db").touch()
+        return {"url": f"sqlite:{tmp_path / 'outbox.db'}", "poll": 0.01}
+
+
+class TestOutboxThatRecords(InterceptorConformance):
+    """Around a handler that is durable."""
+
+    plugin = "outbox"
+
+    @pytest.fixture
+    def plugin_settings(self, tmp_path):
+        return {"url": f"sqlite:{tmp_path / 'outbox.db'}", "durable": ["*"]}
 
 
 def entry_points() -> Iterator[tuple[str, str]]:

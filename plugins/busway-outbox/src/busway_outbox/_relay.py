@@ -96,6 +96,9 @@ class Relay:
 
     async def run(self) -> None:
         """Deliver, until the bus refuses events or this is cancelled."""
+        listening = self._loop.create_task(
+            self._database.listen(self._nudged.set), name="busway outbox listener"
+        )
         try:
             while not self._is_over:
                 self._nudged.clear()
@@ -105,6 +108,8 @@ class Relay:
                         await self._nudged.wait()
         finally:
             self._is_over = True
+            listening.cancel()
+            await asyncio.wait({listening})
 
     async def end(self) -> None:
         """Wait for what it has begun.

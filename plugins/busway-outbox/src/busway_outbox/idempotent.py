@@ -11,7 +11,7 @@ from busway._names import name_of
 from busway.events import Event
 from busway_outbox._store.dialect import SQLITE
 from busway_outbox._transactions.callers import dialect_of, drive, drive_async, is_awaited
-from busway_outbox._transactions.tables import see_to
+from busway_outbox._transactions.tables import write
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -123,9 +123,7 @@ async def _drive_any(connection: object, steps: Steps[_R]) -> _R:
 
 def _writing(dialect: Dialect, key: tuple[str, str]) -> Steps[bool]:
     """Write a key; whether it was not there."""
-    yield from see_to(_TABLE, [_schema(dialect)], dialect)
-    rows = yield _WRITE, key
-    return bool(rows)
+    return bool((yield from write(_TABLE, [_schema(dialect)], dialect, _WRITE, key)))
 
 
 def _taking_back(key: tuple[str, str]) -> Steps[None]:

@@ -29,10 +29,10 @@ from busway_outbox._transactions.adding import add, add_async
 from busway_outbox._writing.writer import Writer
 from busway_outbox.event_types import OutboxEvent
 
-__all__ = ["Outbox"]
+__all__ = ["DEFAULT_URL", "Outbox"]
 
 _log = logging.getLogger("busway.outbox")
-_DEFAULT: Final = "sqlite:outbox.db"
+DEFAULT_URL: Final = "sqlite:outbox.db"
 
 
 class Outbox(EventHandler):
@@ -75,7 +75,7 @@ class Outbox(EventHandler):
     def __init__(
         self,
         *,
-        url: str = _DEFAULT,
+        url: str = DEFAULT_URL,
         durable: Collection[str] = (),
         max_attempts: int = 10,
         wait_initial: float = 1.0,

@@ -8,7 +8,7 @@ from busway_outbox._store.postgres import Postgres
 from busway_outbox._store.sqlite import Sqlite
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from busway_outbox._store.dialect import Dialect
@@ -50,6 +50,9 @@ class Database(Protocol):
 
     def is_out(self, error: Exception) -> bool:
         """Whether an error is the database's, whatever it was asked for: locked, full, away."""
+
+    async def listen(self, heard: Callable[[], object]) -> None:
+        """Call `heard` when somebody has added something, if the database tells that."""
 
     def close(self) -> None:
         """Close the connection, if there is one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from busway_outbox._store.dialect import POSTGRES, TABLE
 from busway_outbox.exceptions import OutboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
     import psycopg
@@ -83,10 +84,25 @@ class Postgres:
 
     def is_out(self, error: Exception) -> bool:
         """Away, full, or not to be written to; two that waited for each other can try again."""
-        psycopg = _import()
+        library = _import()
         state = getattr(error, "sqlstate", None) or ""
-        is_its = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        is_its = isinstance(error, library.OperationalError | library.InterfaceError)
         return is_its and not state.startswith("40")
+
+    async def listen(self, heard: Callable[[], object]) -> None:
+        """Call `heard` when somebody has added something; goes on until it is cancelled."""
+        library = _import()
+        while True:
+            with suppress(library.Error):  # the writer tells of a server that is away
+                connection: psycopg.AsyncConnection = await library.AsyncConnection.connect(
+                    self._url, autocommit=True, application_name="busway-outbox"
+                )
+                async with connection:
+                    await connection.execute(f"LISTEN {TABLE}")
+                    heard()  # for what came before
+                    async for _ in connection.notifies():
+                        heard()
+            await asyncio.sleep(_PATIENCE)
 
     def close(self) -> None:
         """Close the connection."""

@@ -13,7 +13,7 @@ from busway_outbox._store.dialect import SQLITE
 from busway_outbox.exceptions import OutboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["Sqlite"]
 
@@ -87,6 +87,9 @@ class Sqlite:
         return isinstance(error, sqlite3.DatabaseError | OSError) and not isinstance(
             error, sqlite3.IntegrityError | sqlite3.DataError | sqlite3.ProgrammingError
         )
+
+    async def listen(self, heard: Callable[[], object]) -> None:
+        """A file tells nobody of its changes."""
 
     def close(self) -> None:
         """Close the file."""

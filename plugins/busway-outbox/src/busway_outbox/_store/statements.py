@@ -19,6 +19,7 @@ __all__ = [
     "DONE",
     "FAILED",
     "FORGET",
+    "HANDLERS",
     "LIST",
     "NEXT_DUE",
     "PURGE",
@@ -97,17 +98,20 @@ UNCLAIMED: Final = """
 STATES: Final = """
     SELECT state, count(*), {now} - min(created) FROM {table} GROUP BY state ORDER BY state"""
 
+HANDLERS: Final = "SELECT DISTINCT handler FROM {table} ORDER BY handler"
+
 LIST: Final = """
     SELECT seq, event_id, type, handler, state, attempts, {now} - created, due - {now}, error
-    FROM {table} WHERE state {among} AND handler LIKE ? ORDER BY seq LIMIT ?"""
+    FROM {table} WHERE state {among} AND handler {among} ORDER BY seq LIMIT ?"""
 
 RETRY: Final = """
     UPDATE {table} SET state = 'pending', attempts = 0, due = {now}, owner = ''
-    WHERE state IN ('dead', 'failed') AND (seq {among} OR ? = 1) AND handler LIKE ? RETURNING seq"""
+    WHERE state IN ('dead', 'failed') AND (? = 1 OR seq {among}) AND handler {among}
+    RETURNING seq"""
 
 DISCARD: Final = """
     DELETE FROM {table}
-    WHERE state IN ('pending', 'failed', 'dead') AND (seq {among} OR ? = 1) AND handler LIKE ?
+    WHERE state IN ('pending', 'failed', 'dead') AND (? = 1 OR seq {among}) AND handler {among}
     RETURNING seq"""
 
 PURGE: Final = """

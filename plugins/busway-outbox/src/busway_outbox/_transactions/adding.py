@@ -13,7 +13,7 @@ from busway_outbox._store.rows import ALL_HANDLERS
 from busway_outbox._store.sqlite import Sqlite
 from busway_outbox._store.statements import ADD
 from busway_outbox._transactions.callers import dialect_of, drive, drive_async
-from busway_outbox._transactions.tables import see_to
+from busway_outbox._transactions.tables import write
 from busway_outbox.exceptions import OutboxError
 
 if TYPE_CHECKING:
@@ -56,21 +56,13 @@ def _dialect(database: Database, connection: object) -> Dialect:
 
 
 def _adding(database: Database, event: Event, dialect: Dialect) -> Steps[None]:
-    text = encode(event)
+    values = (event.id, ALL_HANDLERS, event.type.value, encode(event))
     if isinstance(database, Sqlite):
-        rows = yield "SELECT file FROM pragma_database_list WHERE name = 'main'", ()
-        if not _is_same(cast("str", rows[0][0]), database):
+        rows = yield "PRAGMA database_list", ()
+        if not _is_same(cast("str", rows[0][2]), database):
             raise _elsewhere(database)
-    yield from see_to(TABLE, dialect.schema(), dialect)
-    yield (
-        dialect.sql(ADD).replace(dialect.mark, "?"),
-        (
-            event.id,
-            ALL_HANDLERS,
-            event.type.value,
-            text,
-        ),
-    )
+    sql = dialect.sql(ADD).replace(dialect.mark, "?")
+    yield from write(TABLE, dialect.schema(), dialect, sql, values)
     if dialect is not SQLITE:
         yield "SELECT pg_notify(?, '')", (TABLE,)
 

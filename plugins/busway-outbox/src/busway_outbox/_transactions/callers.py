@@ -18,7 +18,7 @@ from busway_outbox.exceptions import OutboxError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["Steps", "dialect_of", "drive", "drive_async", "is_awaited"]
+__all__ = ["Rows", "Steps", "dialect_of", "drive", "drive_async", "is_awaited"]
 
 _R = TypeVar("_R")
 Rows: TypeAlias = Sequence[Sequence[object]]
@@ -110,24 +110,28 @@ async def drive_async(connection: object, steps: Steps[_R]) -> _R:
         run_sync = cast("Callable[..., Awaitable[_R]]", connection.run_sync)  # type: ignore[attr-defined, explicit-any]
         return await run_sync(drive, steps)
     async with connection.cursor() as cursor:  # type: ignore[attr-defined]
-        rows: Rows | None = None
-        while True:
-            try:
-                sql, values = next(steps) if rows is None else steps.send(rows)
-            except StopIteration as end:
-                return cast("_R", end.value)
-            await cursor.execute(sql.replace("?", "%s").encode(), values)
-            rows = [] if cursor.description is None else await cursor.fetchall()
+        step = next(steps)
+        try:
+            while True:
+                sql, values = step
+                await cursor.execute(sql.replace("?", "%s").encode(), values)
+                step = steps.send([] if cursor.description is None else await cursor.fetchall())
+        except StopIteration as end:
+            return cast("_R", end.value)
 
 
 def _run(steps: Steps[_R], execute: Callable[[str, Sequence[object]], Rows]) -> _R:
-    rows: Rows | None = None
-    while True:
-        try:
-            sql, values = next(steps) if rows is None else steps.send(rows)
-        except StopIteration as end:
-            return cast("_R", end.value)
-        rows = execute(sql, values)
+    step = next(steps)
+    try:
+        while True:
+            try:
+                rows = execute(*step)
+            except Exception as error:  # noqa: BLE001 - raised where the statement stands
+                step = steps.throw(error)
+            else:
+                step = steps.send(rows)
+    except StopIteration as end:
+        return cast("_R", end.value)
 
 
 def _by_cursor(cursor: _Cursor, sql: str, values: Sequence[object]) -> Rows:
