@@ -9,6 +9,7 @@ from contextlib import closing
 
 import psycopg
 import pytest
+from tests.outbox.conftest import Durable
 from tests.outbox.test_add import RolledBack, by_async_psycopg, by_async_session, way
 
 from busway import Event
@@ -83,6 +84,25 @@ def test_each_event_and_each_function_has_its_own(tmp_path):
             one(event, connection)
             other(event, connection)
     assert had == ["one", "other"] * 2
+
+
+def test_each_handler_has_its_own(tmp_path):
+    """Though it has inherited the method."""
+
+    class One(Durable):
+        name = "tests.One"
+
+        @idempotent
+        def have(self, event, connection):
+            return self.name
+
+    class Other(One):
+        name = "tests.Other"
+
+    event = created()
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
+        told = [one.have(event, connection) for one in (One(), Other(), One())]
+    assert told == ["tests.One", "tests.Other", None]
 
 
 @pytest.mark.parametrize("way", [by_async_psycopg, by_async_session])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 from contextlib import suppress
 from functools import wraps
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeAlias, TypeVar, cast
 
 from busway._names import name_of
 from busway.events import Event
+from busway.handlers import Handler, handler_name
 from busway_outbox._store.dialect import SQLITE
 from busway_outbox._transactions.callers import dialect_of, drive, drive_async, is_awaited
 from busway_outbox._transactions.tables import write
@@ -23,6 +24,7 @@ __all__ = ["idempotent"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_Key: TypeAlias = tuple[str, str]
 _TABLE: Final = "busway_effects"
 _WRITE: Final = """
     INSERT INTO busway_effects (event_id, effect) VALUES (?, ?)
@@ -42,7 +44,8 @@ def idempotent(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
 
     Args:
         function: what has the effect, in that transaction and nowhere else. Its module and name
-            are the key: rename it, and what was done is not known any more.
+            are the key, or, of a handler's method, the handler's name and its own: rename it, and
+            what was done is not known any more.
 
     Returns:
         The function, guarded.
@@ -69,21 +72,22 @@ def idempotent(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
         if needed not in signature.parameters:
             raise TypeError(f"{name_of(function)} has no parameter {needed!r}: idempotent needs it")
 
-    def told(*args: _P.args, **kwargs: _P.kwargs) -> tuple[Event, object]:
+    def told(*args: _P.args, **kwargs: _P.kwargs) -> tuple[object, _Key]:
         given: Mapping[str, object] = signature.bind(*args, **kwargs).arguments
-        event = given["event"]
+        event, owner = given["event"], given.get("self")
         if not isinstance(event, Event):
             raise TypeError(f"event: an Event is expected, not {type(event).__name__}")
-        return event, given["connection"]
+        if isinstance(owner, Handler):
+            return given["connection"], (event.id, f"{handler_name(owner)}.{function.__name__}")
+        return given["connection"], (event.id, name_of(function))
 
     if inspect.iscoroutinefunction(function):
         return cast("Callable[_P, _R | None]", _async(function, told))
 
     @wraps(function)
     def once(*args: _P.args, **kwargs: _P.kwargs) -> _R | None:
-        event, connection = told(*args, **kwargs)
-        dialect, key = dialect_of(connection), (event.id, name_of(function))
-        if not drive(connection, _writing(dialect, key)):
+        connection, key = told(*args, **kwargs)
+        if not drive(connection, _writing(dialect_of(connection), key)):
             return None
         try:
             return function(*args, **kwargs)
@@ -96,13 +100,12 @@ def idempotent(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
 
 
 def _async(
-    function: Callable[_P, Awaitable[_R]], told: Callable[_P, tuple[Event, object]]
+    function: Callable[_P, Awaitable[_R]], told: Callable[_P, tuple[object, _Key]]
 ) -> Callable[_P, Awaitable[_R | None]]:
     @wraps(function)
     async def once(*args: _P.args, **kwargs: _P.kwargs) -> _R | None:
-        event, connection = told(*args, **kwargs)
-        dialect, key = dialect_of(connection), (event.id, name_of(function))
-        if not await _drive_any(connection, _writing(dialect, key)):
+        connection, key = told(*args, **kwargs)
+        if not await _drive_any(connection, _writing(dialect_of(connection), key)):
             return None
         try:
             return await function(*args, **kwargs)
@@ -121,12 +124,12 @@ async def _drive_any(connection: object, steps: Steps[_R]) -> _R:
     return drive(connection, steps)
 
 
-def _writing(dialect: Dialect, key: tuple[str, str]) -> Steps[bool]:
+def _writing(dialect: Dialect, key: _Key) -> Steps[bool]:
     """Write a key; whether it was not there."""
     return bool((yield from write(_TABLE, [_schema(dialect)], dialect, _WRITE, key)))
 
 
-def _taking_back(key: tuple[str, str]) -> Steps[None]:
+def _taking_back(key: _Key) -> Steps[None]:
     yield _TAKE_BACK, key
 
 
