@@ -19,6 +19,7 @@ import busway_audit
 import busway_cache
 import busway_middleware
 import busway_notify
+import busway_outbox
 import busway_resilience
 import busway_testing
 from busway import exceptions, hookspecs
@@ -27,6 +28,7 @@ from busway.plugins import PluginState
 from busway_audit import AuditLogHandler
 from busway_cache import CacheInvalidationHandler
 from busway_notify import Kind, NotificationHandler
+from busway_outbox import Outbox
 
 REFERENCE = "".join(path.read_text() for path in (ROOT / "docs/reference").glob("*.md"))
 HOOKS = [name for name, thing in vars(hookspecs).items() if hasattr(thing, "busway_spec")]
@@ -37,6 +39,7 @@ PUBLIC = [
     *(("busway_cache", name) for name in busway_cache.__all__),
     *(("busway_middleware", name) for name in busway_middleware.__all__),
     *(("busway_notify", name) for name in busway_notify.__all__),
+    *(("busway_outbox", name) for name in busway_outbox.__all__),
     *(("busway_resilience", name) for name in busway_resilience.__all__),
     *(("busway_testing", name) for name in busway_testing.__all__),
 ]
@@ -52,6 +55,7 @@ SETTINGS = [
         ("busway-middleware", busway_middleware.RedactionMiddleware),
         ("busway-middleware", busway_middleware.TraceMiddleware),
         ("busway-notify", NotificationHandler),
+        ("busway-outbox", Outbox),
         ("busway-resilience", busway_resilience.ResilienceInterceptor),
     )
     for name in inspect.signature(plugin).parameters
@@ -147,8 +151,11 @@ def _options(*command: str) -> set[str]:
 
 _AUDIT = [f"audit {one}" for one in ("verify", "tail", "export", "checkpoint", "keygen")]
 
+_OUTBOX = [f"outbox {one}" for one in ("status", "list", "retry", "discard", "purge")]
+_OWN = ["", "run", "plugins", "doctor", "new", "events"]
 
-@pytest.mark.parametrize("command", ["", "run", "plugins", "doctor", "new", "events", *_AUDIT])
+
+@pytest.mark.parametrize("command", [*_OWN, *_AUDIT, *_OUTBOX])
 def test_a_command_s_options_are_in_the_reference(command: str) -> None:
     """Those that `--help` lists, all of them and no others."""
     page = re.split(r"^## ", _page("reference/commands.md"), flags=re.MULTILINE)

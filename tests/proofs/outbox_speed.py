@@ -5,7 +5,7 @@ The disk is that of the temporary directory (`TMPDIR`), which is to be a real on
 `deliveries`: events a second that are recorded durably, handled by a handler that does nothing,
 and told to be done. The floor is a plain loop over SQLite in WAL mode with `synchronous` FULL, a
 commit for each insert; `loop with done` commits the end of each, too, as a queue has to. Beside
-them stand litequeue and persist-queue, if they are installed (`tests/benchmarks/requirements.txt`),
+them stand litequeue and persist-queue, if they are installed (`tests/proofs/requirements.txt`),
 with `synchronous` FULL, too: put, take, and acknowledge. The outbox is at least 10 times the floor
 when 100 publish at once, and ahead of both queues.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from busway.events import Event
 from busway_outbox.exceptions import OutboxError
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["decode", "encode"]
 
-_PLAIN = (str, int, bool, type(None))
+_Place: TypeAlias = "tuple[_Place | None, str]"
+_PLAIN: Final = (str, int, bool, type(None))
+_MOST: Final = 1_000_000
+"""Lists, dicts and floats that are looked at: what holds itself would have no end."""
 
 
 def encode(event: Event) -> str:
@@ -60,23 +63,37 @@ def _faults(event: Event) -> Iterator[str]:
     yield from _faults_of(event.payload, "payload")
 
 
-def _faults_of(value: object, path: str) -> Iterator[str]:
+def _faults_of(value: object, name: str) -> Iterator[str]:
     """Walks without recursion: a payload may be deeper than Python's stack."""
-    left: list[tuple[object, str]] = [(value, path)]
+    left: list[tuple[object, _Place]] = [(value, (None, name))]
+    looked_at = 0
     while left:
-        one, where = left.pop()
+        one, place = left.pop()
         kind = type(one)
         if kind in _PLAIN:
             continue
+        looked_at += 1
+        if looked_at > _MOST:
+            yield f"its {name} holds itself, or more than {_MOST:,} lists and dicts"
+            return
         if isinstance(one, dict) and kind is dict:
             for key, inner in one.items():
                 if type(key) is not str:
-                    yield f"{where} has the key {key!r}, a {type(key).__name__}"
-                left.append((inner, f"{where}.{key}"))
+                    yield f"{_shown(place)} has the key {key!r}, a {type(key).__name__}"
+                left.append((inner, (place, f".{key}")))
         elif isinstance(one, list) and kind is list:
-            left.extend((inner, f"{where}[{index}]") for index, inner in enumerate(one))
+            left.extend((inner, (place, f"[{index}]")) for index, inner in enumerate(one))
         elif isinstance(one, float) and kind is float:
             if not isfinite(one):
-                yield f"{where} is {one}"
+                yield f"{_shown(place)} is {one}"
         else:
-            yield f"{where} is a {kind.__name__}"
+            yield f"{_shown(place)} is a {kind.__name__}"
+
+
+def _shown(place: _Place | None) -> str:
+    """Where it is; written out only if something is wrong there."""
+    steps = []
+    while place is not None:
+        place, step = place
+        steps.append(step)
+    return "".join(reversed(steps))
