@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import enum
 import uuid
@@ -23,7 +23,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=20,
 )
-TIMES = st.datetimes(timezones=st.just(datetime.UTC))
+TIMES = st.datetimes(timezones=st.just(dt.UTC))
 
 
 class Colour(enum.StrEnum):
@@ -64,7 +64,7 @@ def test_an_event_comes_back_as_it_was(payload, timestamp, source, correlation_i
         (1,),
         {1},
         b"x",
-        datetime.datetime(2026, 1, 1),
+        dt.datetime(2026, 1, 1),
         uuid.uuid4(),
         decimal.Decimal(1),
         Colour.RED,

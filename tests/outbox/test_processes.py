@@ -24,8 +24,8 @@ def created(**payload):
     return Event("user.created", payload)
 
 
-PUBLISHER = """
-import asyncio, sys
+PROGRAM = """
+import asyncio, os, sys
 from busway import Event, EventBus
 from busway.handlers import EventHandler
 from busway_outbox import Outbox
@@ -38,19 +38,21 @@ class Durable(EventHandler):
         {handle}
 
 async def main():
-    bus, outbox = EventBus(), Outbox(url=sys.argv[1], lease=0.3)
+    bus, outbox = EventBus(), Outbox(url=sys.argv[1], lease=float(sys.argv[2]), poll=0.02)
     outbox.attach(bus)
     bus.subscribe(Durable())
-    for n in range(10):
-        await bus.publish(Event("user.created", {{"n": n}}))
+    {work}
 
 asyncio.run(main())
 """
+PUBLISH = 'for n in range(10): await bus.publish(Event("user.created", {"n": n}))'
+RELAY = "async with bus: await asyncio.to_thread(sys.stdin.read)"
 
 
 def publisher(url, handle="pass"):
+    code = PROGRAM.format(handle=handle, work=PUBLISH)
     return subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", PUBLISHER.format(handle=handle), url],
+        [sys.executable, "-X", "dev", "-W", "error", "-c", code, url, "0.3"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -66,8 +68,8 @@ def test_the_interpreter_s_exit_commits_what_is_on_its_way(url):
 
 async def test_what_was_at_work_when_its_process_was_killed_is_done(make, url, durable):
     """By the next process that looks, when the lease has ended."""
-    handle = "import os, signal\n        if event.payload['n'] == 3: os.kill(os.getpid(), signal.SIGKILL)"
-    assert publisher(url, handle).returncode == -signal.SIGKILL
+    killed = "event.payload['n'] == 3 and os.kill(os.getpid(), 9)"
+    assert publisher(url, killed).returncode == -signal.SIGKILL
     async with bus_with(make(), durable):
         await until(url, [("done",)] * 4, "state")
     assert 3 in [one.payload["n"] for one in durable.got]
@@ -77,18 +79,11 @@ async def test_two_processes_share_the_rows(url):
     """Each row is at work in one of them."""
     for _ in range(40):
         left_behind(url, created())
-    code = (
-        PUBLISHER.replace("for n in range(10):", "for n in []:")
-        .replace(
-            "    for n in []:",
-            "    await bus.start(); await asyncio.sleep(float(sys.argv[2])); await bus.stop()\n    for n in []:",
-        )
-        .format(handle="print(event.id, flush=True); await asyncio.sleep(0.01)")
-    )
+    handle = "print(event.id, flush=True); await asyncio.sleep(0.01)"
+    code = PROGRAM.format(handle=handle, work=RELAY)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     both = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, url, "2", stdout=subprocess.PIPE
-        )
+        await asyncio.create_subprocess_exec(sys.executable, "-c", code, url, "60", **pipes)
         for _ in range(2)
     ]
     await until(url, [("done",)] * 40, "state")
