@@ -87,7 +87,7 @@ async def test_two_processes_share_the_rows(url):
         for _ in range(2)
     ]
     await until(url, [("done",)] * 40, "state")
-    told = [(await one.communicate())[0].split() for one in both]
+    told = [(await one.communicate(b""))[0].split() for one in both]
     assert len(told[0]) + len(told[1]) == 40
     assert len({*told[0], *told[1]}) == 40
 
