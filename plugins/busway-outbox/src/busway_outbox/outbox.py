@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+import threading
 import weakref
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from secrets import token_hex
 from typing import Final
+from weakref import WeakSet
 
 from busway.bus import EventBus
 from busway.events import Event, register_event_types
@@ -106,7 +108,7 @@ class Outbox(EventHandler):
         self._relay: Relay | None = None
         self._relaying: asyncio.Task[None] | None = None
         self._renew()
-        _renew_after_fork(self)
+        _alive.add(self)
 
     @property
     def event_types(self) -> Sequence[StrEnum]:
@@ -257,7 +259,7 @@ class Outbox(EventHandler):
     @hookimpl
     def busway_diagnose(self) -> Iterable[str]:
         """The hook: dead and forgotten rows, and a database that refuses."""
-        return diagnose(self._database, self._lease)
+        return diagnose(database_of(self._url), self._lease)
 
     def _tell_shared(self, bus: EventBus) -> None:
         """Name the durable handlers that cannot be told apart: their rows are nobody's."""
@@ -284,15 +286,34 @@ class Outbox(EventHandler):
         weakref.finalize(self, self._writer.abandon).atexit = False
 
 
-def _renew_after_fork(outbox: Outbox) -> None:
-    """Give a forked child a writer of its own: connection, thread and leases are the parent's."""
-    known = weakref.ref(outbox)
+_alive: WeakSet[Outbox] = WeakSet()
+_forking = threading.local()
 
-    def renew() -> None:
-        alive = known()
-        if alive is not None:
-            alive._writer.leave_to_parent()  # noqa: SLF001 - the outbox's own
-            alive._renew()  # noqa: SLF001
 
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=renew)
+def _before_fork() -> None:
+    """Let no database be open in a child: see `Writer.before_fork`."""
+    _forking.writers = [one._writer for one in _alive]  # noqa: SLF001 - the outbox's own
+    for writer in _forking.writers:
+        writer.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for writer in _forking.writers:
+        writer.after_fork()
+    _forking.writers = []
+
+
+def _after_fork_in_child() -> None:
+    """Give it writers of its own: threads and leases are the parent's."""
+    _forking.writers = []
+    for one in list(_alive):
+        one._writer.leave_to_parent()  # noqa: SLF001 - the outbox's own
+        one._renew()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

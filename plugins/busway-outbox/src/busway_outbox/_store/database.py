@@ -57,9 +57,6 @@ class Database(Protocol):
     def close(self) -> None:
         """Close the connection, if there is one."""
 
-    def abandon(self) -> None:
-        """Forget the connection without a word: in a forked child, it is the parent's."""
-
 
 def database_of(url: str) -> Database:
     """The database of a URL; nothing is opened yet."""

@@ -22,8 +22,6 @@ _PATIENCE: Final = 10
 """Seconds that connecting may take."""
 _LOCK: Final = 0x62757377
 """The advisory lock under which the table is made: two that make it at once would collide."""
-_parents: list[object] = []
-"""Connections that a forked child has inherited; to close them would end the parent's."""
 
 
 class Postgres:
@@ -110,12 +108,6 @@ class Postgres:
         if connection is not None:
             with suppress(Exception):  # it may be broken
                 connection.close()
-
-    def abandon(self) -> None:
-        """Keep the parent's connection from being closed here."""
-        if self._connection is not None:
-            _parents.append(self._connection)
-            self._connection = None
 
     def _open(self) -> psycopg.Connection:
         if self._connection is None or self._connection.closed:

@@ -21,8 +21,6 @@ _PATIENCE: Final = 5.0
 """Seconds that another writer of the file is waited for."""
 _OLDEST: Final = (3, 38, 0)
 """The first with `RETURNING` and `json_each`."""
-_parents: list[sqlite3.Connection] = []
-"""Connections that a forked child has inherited; to close them would harm the parent's."""
 
 
 class Sqlite:
@@ -96,12 +94,6 @@ class Sqlite:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-
-    def abandon(self) -> None:
-        """Keep the parent's connection from being closed here."""
-        if self._connection is not None:
-            _parents.append(self._connection)
-            self._connection = None
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:

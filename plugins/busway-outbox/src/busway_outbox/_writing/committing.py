@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from busway_outbox._store.operations import Nothing, Settle, run
@@ -21,7 +22,7 @@ _log = logging.getLogger("busway.outbox")
 
 
 class Committing:
-    """Commits operations together; used by one thread.
+    """Commits operations together; used by one thread, and held by another while that forks.
 
     Args:
         database: where.
@@ -36,6 +37,7 @@ class Committing:
         self.database = database
         self.owed: list[Settle] = []
         self.error = ""
+        self._working = RLock()
 
     def commit(self, jobs: Iterable[Job]) -> None:
         """Commit operations; each has its result, or its error, afterwards.
@@ -43,14 +45,30 @@ class Committing:
         If the database is at fault, all of them fail. Otherwise the fault is one of them, and
         each is committed alone, so that it harms no other.
         """
-        asking = []
+        asking: list[Job] = []
         for job in jobs:
             if isinstance(job.operation, Settle):
                 self.owed.append(job.operation)
             elif not isinstance(job.operation, Nothing):
                 asking.append(job)
-        if not (self.owed or asking):
-            return
+        if self.owed or asking:
+            with self._working:
+                self._commit(asking)
+
+    def hold(self) -> None:
+        """Close the database, and keep it from being opened, until `release`.
+
+        SQLite knows in the process's memory which locks that holds. A forked child would inherit
+        the memory, and not the locks: it would write without them.
+        """
+        self._working.acquire()
+        self.database.close()
+
+    def release(self) -> None:
+        """Let it be opened again."""
+        self._working.release()
+
+    def _commit(self, asking: list[Job]) -> None:
         try:
             results = self._transact([*self.owed, *(job.operation for job in asking)])
         except Exception as error:  # noqa: BLE001 - told to all who wait
@@ -65,7 +83,8 @@ class Committing:
         if self.owed:
             _log.error("the ends of %d attempts could not be recorded", len(self.owed))
             self.owed = []
-        self.database.close()
+        with self._working:
+            self.database.close()
 
     def _transact(self, operations: list[Operation[object]]) -> list[object]:
         with self.database.transaction():

@@ -124,9 +124,16 @@ class Writer:
         if self._thread is not None and os.getpid() == self._process:
             self._jobs.put(None)
 
+    def before_fork(self) -> None:
+        """Wait until the database has done what it is at, and close it."""
+        self._committing.hold()
+
+    def after_fork(self) -> None:
+        """In the parent: go on."""
+        self._committing.release()
+
     def leave_to_parent(self) -> None:
-        """In a forked child: neither the connection nor the thread is here."""
-        self._committing.database.abandon()
+        """In a forked child, which does not have the thread: what it had to do is the parent's."""
         atexit.unregister(self._end)
 
     def _put(self, job: Job) -> None:
