@@ -51,7 +51,7 @@ class Ledger:
         if lease.settled:
             return
         self.done += 1
-        self._settle(lease, Settle(lease.seq, self._done, (lease.seq,)))
+        self._settle(lease, Settle(lease.seq, self._done))
 
     def ended(self, lease: Lease, error: BaseException) -> None:
         """It raised: `SkipHandler` is an end like any other, all else is tried again."""

@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
     from busway_outbox._store.dialect import Dialect
 
-__all__ = ["Database", "database_of"]
+__all__ = ["Database", "Delivery", "Recorded", "database_of"]
 
 Parameters: TypeAlias = "Sequence[object]"
 Row: TypeAlias = "tuple[object, ...]"
+Delivery: TypeAlias = "tuple[str, str, str, str]"
+"""The event's id, the handler's name, the type of event, and the event as JSON."""
+Recorded: TypeAlias = "tuple[int, int]"
+"""The number of the row, and how many attempts were made."""
 
 
 class Database(Protocol):
@@ -36,8 +40,10 @@ class Database(Protocol):
     def all(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """The rows that a statement returns."""
 
-    def each(self, sql: str, parameters: Sequence[Parameters]) -> list[Row | None]:
-        """The row, or None, that a statement returns for each of the parameters."""
+    def record(
+        self, deliveries: Sequence[Delivery], lease: float, owner: str
+    ) -> list[Recorded | None]:
+        """Record deliveries that begin now, no two of one key: what is leased, in their order."""
 
     def many(self, sql: str, parameters: Sequence[Parameters]) -> None:
         """Run a statement that returns nothing for each of the parameters."""

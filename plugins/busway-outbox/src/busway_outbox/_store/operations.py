@@ -10,7 +10,7 @@ from busway_outbox._store import statements
 from busway_outbox._store.rows import Depth, Lease, Unclaimed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from busway_outbox._store.database import Database
 
@@ -52,16 +52,16 @@ class Settle(Operation[object]):
     Attributes:
         seq: of which row.
         statement: one of those that end an attempt.
-        parameters: its parameters.
+        parameters: its parameters; those that are done have none.
     """
 
     seq: int
     statement: str
-    parameters: tuple[object, ...]
+    parameters: tuple[object, ...] = ()
 
     def run(self, database: Database) -> None:
-        """Run it."""
-        database.many(database.dialect.sql(self.statement), [self.parameters])
+        """Run it alone."""
+        _settle(database, self.statement, [self])
 
 
 def release(lease: Lease, owner: str, seconds: float = 0.0) -> Settle:
@@ -97,21 +97,14 @@ class Record(Operation["Lease | None"]):
     lease: float
 
     @property
-    def parameters(self) -> tuple[object, ...]:
-        """Those of the statement."""
-        return (self.event_id, self.handler, self.type, self.event, self.lease, self.owner)
-
-    def found(self, row: Sequence[object] | None) -> Lease | None:
-        """The lease that a row tells; None if it is over, or at work elsewhere."""
-        if row is None:
-            return None
-        seq, attempts = cast("tuple[int, int]", row)
-        return Lease(seq, self.event_id, self.handler, attempts)
+    def key(self) -> tuple[str, str]:
+        """What there is one row for."""
+        return self.event_id, self.handler
 
     def run(self, database: Database) -> Lease | None:
         """Record it alone."""
-        (row,) = database.each(database.dialect.sql(statements.RECORD), [self.parameters])
-        return self.found(row)
+        (found,) = _record(database, [self])
+        return found
 
     def leases(self, result: Lease | None) -> Sequence[Lease]:
         """The one row, if it is ours."""
@@ -238,19 +231,35 @@ def run(database: Database, operations: Sequence[Operation[object]]) -> list[obj
     settles = [one for one in operations if isinstance(one, Settle)]
     settles.sort(key=lambda one: one.statement)
     for statement, group in groupby(settles, key=lambda one: one.statement):
-        _settle(database, statement, group)
-    records = [(n, one) for n, one in enumerate(operations) if isinstance(one, Record)]
-    if records:
-        records.sort(key=lambda pair: (pair[1].event_id, pair[1].handler))
-        sql = database.dialect.sql(statements.RECORD)
-        rows = database.each(sql, [one.parameters for _, one in records])
-        for (place, one), row in zip(records, rows, strict=True):
-            results[place] = one.found(row)
-    for place, other in enumerate(operations):
-        if not isinstance(other, Settle | Record):
-            results[place] = other.run(database)
+        _settle(database, statement, list(group))
+    places: dict[tuple[str, str], int] = {}
+    for place, operation in enumerate(operations):
+        if isinstance(operation, Record):
+            places.setdefault(operation.key, place)  # the second of a key finds the row taken
+    keys = sorted(places)
+    records = [cast("Record", operations[places[key]]) for key in keys]
+    for key, found in zip(keys, _record(database, records), strict=True):
+        results[places[key]] = found
+    for place, operation in enumerate(operations):
+        if not isinstance(operation, Settle | Record):
+            results[place] = operation.run(database)
     return results
 
 
-def _settle(database: Database, statement: str, group: Iterable[Settle]) -> None:
-    database.many(database.dialect.sql(statement), [one.parameters for one in group])
+def _record(database: Database, records: Sequence[Record]) -> list[Lease | None]:
+    if not records:
+        return []
+    deliveries = [(one.event_id, one.handler, one.type, one.event) for one in records]
+    found = database.record(deliveries, records[0].lease, records[0].owner)
+    return [
+        None if row is None else Lease(row[0], one.event_id, one.handler, row[1])
+        for one, row in zip(records, found, strict=True)
+    ]
+
+
+def _settle(database: Database, statement: str, group: Sequence[Settle]) -> None:
+    sql = database.dialect.sql(statement)
+    if statement in (statements.DONE, statements.FORGET):  # nothing differs but the row
+        database.many(sql, [(database.list_of([one.seq for one in group]),)])
+    else:
+        database.many(sql, [one.parameters for one in group])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 from busway_outbox._store.dialect import POSTGRES, TABLE
+from busway_outbox._store.statements import RECORD
 from busway_outbox.exceptions import OutboxError
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     import psycopg
+
+    from busway_outbox._store.database import Delivery, Recorded
 
 __all__ = ["Postgres"]
 
@@ -54,18 +57,14 @@ class Postgres:
         """The rows that a statement returns."""
         return self._open().execute(sql.encode(), parameters).fetchall()
 
-    def each(
-        self, sql: str, parameters: Sequence[Sequence[object]]
-    ) -> list[tuple[object, ...] | None]:
-        """The row, or None, for each of the parameters, which all go in one pipeline."""
-        found: list[tuple[object, ...] | None] = []
-        with self._open().cursor() as cursor:
-            cursor.executemany(sql.encode(), parameters, returning=True)
-            more: object = True
-            while more:
-                found.append(cursor.fetchone())
-                more = cursor.nextset()
-        return found
+    def record(
+        self, deliveries: Sequence[Delivery], lease: float, owner: str
+    ) -> list[Recorded | None]:
+        """Record deliveries, all by one statement: each takes the server a while to plan."""
+        columns = [list(column) for column in zip(*deliveries, strict=True)]
+        rows = self.all(self.dialect.sql(RECORD), (lease, owner, *columns))
+        found = {tuple(row[2:]): cast("Recorded", row[:2]) for row in rows}
+        return [found.get(one[:2]) for one in deliveries]
 
     def many(self, sql: str, parameters: Sequence[Sequence[object]]) -> None:
         """Run a statement for each of the parameters, which all go in one pipeline."""

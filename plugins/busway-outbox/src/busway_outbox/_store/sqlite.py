@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from busway_outbox._store.dialect import SQLITE
+from busway_outbox._store.statements import RECORD
 from busway_outbox.exceptions import OutboxError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from busway_outbox._store.database import Delivery, Recorded
 
 __all__ = ["Sqlite"]
 
@@ -57,15 +60,15 @@ class Sqlite:
         """The rows that a statement returns."""
         return self._open().execute(sql, parameters).fetchall()
 
-    def each(
-        self, sql: str, parameters: Sequence[Sequence[object]]
-    ) -> list[tuple[object, ...] | None]:
-        """The row, or None, that a statement returns for each of the parameters."""
-        execute = self._open().execute
-        found: list[tuple[object, ...] | None] = []
-        for one in parameters:
-            rows = execute(sql, one).fetchall()  # all of them, or the statement is not over
-            found.append(rows[0] if rows else None)
+    def record(
+        self, deliveries: Sequence[Delivery], lease: float, owner: str
+    ) -> list[Recorded | None]:
+        """Record deliveries, one after another: a statement costs little here."""
+        sql, execute = self.dialect.sql(RECORD), self._open().execute
+        found: list[Recorded | None] = []
+        for one in deliveries:
+            rows = execute(sql, (*one, lease, owner)).fetchall()  # all, or it is not over
+            found.append(rows[0][:2] if rows else None)
         return found
 
     def many(self, sql: str, parameters: Sequence[Sequence[object]]) -> None:

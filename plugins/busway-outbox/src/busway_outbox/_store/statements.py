@@ -33,13 +33,13 @@ __all__ = [
 RECORD: Final = """
     INSERT INTO {table}
         (event_id, handler, type, event, state, attempts, created, due, owner, error)
-    VALUES (?, ?, ?, ?, 'running', 1, {now}, {now} + ?, ?, '')
+    {begun}
     ON CONFLICT (event_id, handler) DO UPDATE SET
         state = 'running', attempts = {table}.attempts + 1,
         due = excluded.due, owner = excluded.owner
     WHERE {table}.state IN ('pending', 'failed')
         OR ({table}.state = 'running' AND {table}.due <= {now})
-    RETURNING seq, attempts"""
+    RETURNING seq, attempts, event_id, handler"""
 """A delivery that begins now; no row comes back if it is over, or at work elsewhere."""
 
 ADD: Final = """
@@ -66,10 +66,11 @@ BEAT: Final = """
     UPDATE {table} SET due = {now} + ? WHERE seq {among} AND owner = ? AND state = 'running'
     RETURNING seq"""
 
-DONE: Final = "UPDATE {table} SET state = 'done', due = {now}, event = '', error = '' WHERE seq = ?"
+DONE: Final = """
+    UPDATE {table} SET state = 'done', due = {now}, event = '', error = '' WHERE seq {among}"""
 """By whoever has done it, and may have lost the lease: what is done is done."""
 
-FORGET: Final = "DELETE FROM {table} WHERE seq = ?"
+FORGET: Final = "DELETE FROM {table} WHERE seq {among}"
 
 FAILED: Final = "UPDATE {table} SET state = 'failed', due = {now} + ?, error = ? WHERE {mine}"
 
