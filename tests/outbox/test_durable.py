@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import sys
 from contextlib import closing
 
 import pytest
@@ -308,3 +309,13 @@ def test_it_works_from_several_loops_in_several_threads(make, url, durable):
     asyncio.run(main())
     assert len(durable.got) == 40
     assert {one[1] for one in rows(url)} == {"done"}
+
+
+async def test_without_psycopg_the_remedy_is_told(monkeypatch, durable):
+    """The handler is not run, and nothing is left running."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    outbox = Outbox(url="postgresql://127.0.0.1/shop", poll=0.01)
+    async with bus_with(outbox, durable) as bus:
+        result = await bus.publish(created())
+    assert "pip install 'busway-outbox[postgres]'" in str(result.errors[0])
+    assert durable.got == []

@@ -236,3 +236,28 @@ async def test_an_event_tells_the_relay_to_look(make, url, durable, started):
         left_behind(url, created())
         await bus.publish(Event("outbox.added"))
         await until(url, [("done",)] * 2, "state")
+
+
+async def test_whatever_goes_wrong_in_the_relay_it_goes_on(make, url, durable, caplog):
+    """A bus that cannot tell its handlers, say."""
+
+    class Odd(EventBus):
+        faults = 2
+
+        @property
+        def handlers(self):
+            if self.faults and getattr(self, "is_odd", False):
+                self.faults -= 1
+                raise RuntimeError("it cannot tell")
+            return super().handlers
+
+    left_behind(url, created())
+    outbox, bus = make(), Odd()
+    outbox.attach(bus)
+    bus.subscribe(durable)
+    await bus.start()
+    bus.is_odd = True
+    await until(url, [("done",)], "state")
+    bus.is_odd = False
+    await bus.stop()
+    assert caplog.text.count("the relay failed, and goes on") == 2

@@ -96,13 +96,11 @@ class Relay:
 
     async def run(self) -> None:
         """Deliver, until the bus refuses events or this is cancelled."""
-        listening = self._loop.create_task(
-            self._database.listen(self._nudged.set), name="busway outbox listener"
-        )
+        listening = self._loop.create_task(self._listen(), name="busway outbox listener")
         try:
             while not self._is_over:
                 self._nudged.clear()
-                patience = await self._look()
+                patience = await self._look_safely()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(patience):
                         await self._nudged.wait()
@@ -126,6 +124,22 @@ class Relay:
             await asyncio.gather(*tasks, return_exceptions=True)
             raise
 
+    async def _listen(self) -> None:
+        """Hear of what others add; without it, that waits for the next look."""
+        try:
+            await self._database.listen(self._nudged.set)
+        except Exception as error:  # noqa: BLE001 - told
+            _log.warning("%s tells of no commits: %s", self._database.shown, error)
+
+    async def _look_safely(self) -> float:
+        try:
+            return await self._look()
+        except OutboxError:  # the writer has told it
+            return self._times.poll
+        except Exception:  # noqa: BLE001 - told; whatever it is, rows are not to be left for it
+            _log.exception("the relay failed, and goes on")
+            return self._times.poll
+
     async def _look(self) -> float:
         """Take what is due, as much as there is room for; how long to wait then."""
         free = self._times.batch - len(self._tasks)
@@ -135,14 +149,11 @@ class Relay:
             return self._times.poll
         handlers, types = self._handlers(), list(event_types())
         names = [ALL_HANDLERS, *handlers]
-        try:
-            claim = Claim(names, types, free, self._writer.owner, self._writer.lease)
-            claimed = await self._writer.ask(claim)
-            for lease in claimed.leases:
-                self._begin(lease, handlers.get(lease.handler))
-            await self._keep_house(names, types)
-        except OutboxError:  # the writer has told it
-            return self._times.poll
+        claim = Claim(names, types, free, self._writer.owner, self._writer.lease)
+        claimed = await self._writer.ask(claim)
+        for lease in claimed.leases:
+            self._begin(lease, handlers.get(lease.handler))
+        await self._keep_house(names, types)
         if claimed.next_due is None:
             return self._times.poll
         return min(self._times.poll, max(_SHORTEST, claimed.next_due))

@@ -92,7 +92,7 @@ class Committing:
 
     def _refuse(self, asking: list[Job], error: Exception) -> None:
         alone = len(asking) + len(self.owed) == 1
-        if self.database.is_out(error):
+        if isinstance(error, OutboxError) or self.database.is_out(error):
             self._note(error)
             for job in asking:
                 job.error = self._unrecorded(error)

@@ -34,6 +34,8 @@ _MOST: Final = 1_000
 """Operations of one transaction at most, so that the first of them is not held up by the rest."""
 _AGAIN: Final = 1.0
 """Seconds after which it is tried again to settle what the database has refused."""
+_LAST: Final = 30.0
+"""Seconds that the interpreter's exit waits: what is not committed by then is tried again."""
 
 
 class Writer:
@@ -157,7 +159,7 @@ class Writer:
         thread = self._thread
         if thread is not None:
             self.abandon()
-            thread.join()
+            thread.join(_LAST)
 
     def _run(self) -> None:
         closing = False
