@@ -251,13 +251,18 @@ async def test_whatever_goes_wrong_in_the_relay_it_goes_on(make, url, durable, c
                 raise RuntimeError("it cannot tell")
             return super().handlers
 
-    left_behind(url, created())
     outbox, bus = make(), Odd()
     outbox.attach(bus)
     bus.subscribe(durable)
     await bus.start()
     bus.is_odd = True
-    await until(url, [("done",)], "state")
+    left_behind(url, created())
+    async with asyncio.timeout(20):
+        while bus.faults:
+            outbox.nudge()
+            await asyncio.sleep(0.01)
+    left_behind(url, created())
+    await until(url, [("done",)] * 2, "state")
     bus.is_odd = False
     await bus.stop()
     assert caplog.text.count("the relay failed, and goes on") == 2
