@@ -222,11 +222,11 @@ class Outbox(EventHandler):
         """What it says of itself.
 
         Returns:
-            Of all processes, as last counted by one that relays: `live` rows that are not over,
-            `failed` ones among them, `oldest_seconds` since the oldest of them was recorded,
-            `dead` ones; `unclaimed` rows that are long due, and for a handler or of a type that
-            is not here. Of this process: `done` and `attempts_failed`; `error`, why the database
-            refuses, while it does, or "".
+            `live` rows that are not over, `failed` ones among them, `oldest_seconds` since the
+            oldest of them was recorded, `dead` ones, and `unclaimed` ones that are long due, and
+            for a handler or of a type that is not here: those of all processes, as this one has
+            counted last if it relays. `done` and `attempts_failed` of this process; `error`, why
+            the database refuses, while it does, or "".
         """
         relay = self._relay
         depth = relay.depth if relay is not None else Depth()
