@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from tests.environments import Environment
 
 AUDIT = "busway_audit.handler.AuditLogHandler"
-CACHE = "busway_cache.handler.CacheInvalidationHandler"
 NOTIFY = "busway_notify.handler.NotificationHandler"
 CHANNELS = {"BUSWAY_NOTIFY__CHANNELS": '["jsonl:sent.jsonl"]'}
 TYPES = {
