@@ -1,3 +1,16 @@
 """Busway's bridge: events between processes and machines, through a broker."""
 
-__all__: list[str] = []
+from busway_bridge.exceptions import BridgeError, BrokerAwayError, WireError
+from busway_bridge.handler import BridgeHandler
+from busway_bridge.transport import BrokerTransport
+from busway_bridge.wire import decode, encode
+
+__all__ = [
+    "BridgeError",
+    "BridgeHandler",
+    "BrokerAwayError",
+    "BrokerTransport",
+    "WireError",
+    "decode",
+    "encode",
+]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "GROUPS", "Installation", "Installed"]
 
 COMMANDS: Final = "busway.commands"
+TRANSPORTS: Final = "busway.transports"
 GROUPS: Final = (
     COMMANDS,
     "busway.event_types",
@@ -28,6 +29,7 @@ GROUPS: Final = (
     "busway.interceptors",
     "busway.middleware",
     "busway.plugins",
+    TRANSPORTS,
 )
 """The groups of entry points that Busway reads."""
 

@@ -26,6 +26,7 @@ _OWN: Final = {
     "new": "Make a plugin of your own: a folder to install, with tests.",
     "plugins": "List the installed plugins, and what became of them.",
     "run": "Publish events from a file or a pipe, with all plugins.",
+    "work": "Publish events from a broker, with all plugins.",
 }
 
 

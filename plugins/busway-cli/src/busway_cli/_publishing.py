@@ -73,6 +73,15 @@ class Publishing:
             self.broken_off = True
             tell(f"the input cannot be read beyond line {self.line}: {error.strerror}")
 
+    @property
+    def place(self) -> str:
+        """Where it is."""
+        return f"line {self.line}"
+
+    def stop(self) -> None:
+        """Publish no more; may be called at any time."""
+        self.stopped = True
+
     def end(self) -> None:
         """Publish no more, and wait for no more input; to be called in the loop."""
         self.stopped = True

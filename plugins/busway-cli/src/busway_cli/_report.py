@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from busway_cli._answer import table
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-__all__ = ["Report"]
+__all__ = ["Report", "WorkReport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,10 @@ class Report:
         health: what the handlers say of themselves, after they were stopped.
         seconds: from the first line to the last handler stopped.
     """
+
+    counted: ClassVar[tuple[str, ...]] = (
+        *("read", "rejected", "published", "nested", "blocked", "failed"),
+    )
 
     read: int
     rejected: int
@@ -56,8 +60,8 @@ class Report:
 
     def tables(self) -> Iterator[RenderableType]:
         """As people read it."""
-        counts = ("read", "rejected", "published", "nested", "blocked", "failed")
-        yield table(*counts, rows=[[f"{getattr(self, one):,}" for one in counts]], numbers=6)
+        row = [f"{getattr(self, one):,}" for one in self.counted]
+        yield table(*self.counted, rows=[row], numbers=len(row))
         if self.events:
             yield ""
             rows = [(type_, f"{number:,}") for type_, number in sorted(self.events.items())]
@@ -84,3 +88,16 @@ class Report:
         for name, health in self.health.items():
             for index, (key, value) in enumerate(health.items()):
                 yield ("" if index else name, str(key), value)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkReport(Report):
+    """What became of a worker's run: `read` counts deliveries.
+
+    Attributes:
+        duplicates: events that had been handled before, and were not once more.
+    """
+
+    counted: ClassVar[tuple[str, ...]] = (*Report.counted, "duplicates")
+
+    duplicates: int

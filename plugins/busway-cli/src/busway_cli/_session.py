@@ -1,10 +1,10 @@
-"""One session of `busway run`: from the first handler started to the last one stopped."""
+"""One session of a run: from the first handler started to the last one stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from busway_cli._interruption import Interruption
 from busway_cli._streams import tell
@@ -14,13 +14,32 @@ if TYPE_CHECKING:
     from signal import Signals
 
     from busway import EventBus
-    from busway_cli._publishing import Publishing
 
-__all__ = ["Session"]
+__all__ = ["Feed", "Session"]
+
+
+class Feed(Protocol):
+    """What publishes.
+
+    Attributes:
+        stopped: whether it is to publish no more; may be set at any time.
+    """
+
+    stopped: bool
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+
+    async def run(self) -> None:
+        """Publish until there is no more, or it is stopped."""
+
+    def end(self) -> None:
+        """Publish no more, and wait for no more; to be called in the loop."""
 
 
 class Session:
-    """Starts the bus, publishes until the input's end or a signal, and stops the bus.
+    """Starts the bus, publishes until the feed's end or a signal, and stops the bus.
 
     Attributes:
         signal: what ended it early; None if nothing did.
@@ -28,12 +47,12 @@ class Session:
         seconds: how long it took, draining included.
     """
 
-    def __init__(self, bus: EventBus, publishing: Publishing) -> None:
+    def __init__(self, bus: EventBus, feed: Feed) -> None:
         self.signal: Signals | None = None
         self.refused: Mapping[str, Mapping[str, int | str]] = {}
         self.seconds = 0.0
         self._bus = bus
-        self._publishing = publishing
+        self._feed = feed
 
     async def run(self) -> None:
         """Do it. Signals are met; see `Interruption`."""
@@ -50,17 +69,17 @@ class Session:
                 self.seconds = time.monotonic() - began
 
     def _ask_to_stop(self) -> None:
-        self._publishing.stopped = True
+        self._feed.stopped = True
 
     async def _run(self) -> None:
         """Publish in a task beside this one: what a signal finds under way is drained too."""
         async with self._bus:
-            publishing = asyncio.create_task(self._publishing.run())
+            publishing = asyncio.create_task(self._feed.run())
             publishing.add_done_callback(self._end)
             try:
                 await self._interruption.over.wait()
             finally:
-                self._publishing.end()
+                self._feed.end()
                 self._tell_signal()
                 # health() tells of handlers first, then, until the bus stops, of those refused
                 told = list(self._bus.health().items())
@@ -76,6 +95,6 @@ class Session:
     def _tell_signal(self) -> None:
         if self._interruption.signal is not None:
             tell(
-                f"{self._interruption.signal.name}: stopped at line {self._publishing.line}, "
+                f"{self._interruption.signal.name}: stopped at {self._feed.place}, "
                 "draining; once more to hurry"
             )

@@ -73,6 +73,10 @@ class Tally:
 
         return counted
 
+    def forget(self, handler: Handler) -> None:
+        """Leave out one that is not to be reported."""
+        self._outcomes.pop(id(handler), None)
+
     def outcomes(self, subscribed: Iterable[Handler]) -> dict[str, Outcomes]:
         """By the handlers' names: those subscribed now first, as `bus.health()` names them."""
         gone = [handler for handler, _ in self._outcomes.values()]

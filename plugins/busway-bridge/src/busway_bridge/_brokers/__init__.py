@@ -1,0 +1,1 @@
+"""The brokers: one module a kind, each imported when a URL names it."""

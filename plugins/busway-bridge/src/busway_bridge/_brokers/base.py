@@ -1,0 +1,123 @@
+"""What the four brokers have in common: FastStream's client, connected, checked and supervised."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Protocol
+
+from busway_bridge.exceptions import BridgeError, BrokerAwayError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeAlias
+
+    from faststream.message import StreamMessage
+
+    from busway_bridge._options import Options
+
+__all__ = ["Broker", "Message", "Take", "log", "whole"]
+
+log: Final = logging.getLogger("busway.bridge")
+_CLIENT_LOG: Final = logging.getLogger("busway.bridge.client")
+
+
+class Message(Protocol):
+    """One delivery of a message.
+
+    Attributes:
+        subject: where it came from.
+        body: what it holds.
+    """
+
+    subject: str
+    body: bytes
+
+    async def ack(self) -> None:
+        """It need not be delivered again."""
+
+    async def retry(self, delay: float) -> None:
+        """It is to be delivered again, to anybody of the group, after `delay` seconds or more."""
+
+    async def deliveries(self) -> int:
+        """How often it was delivered, this time included, as far as the broker counts."""
+
+
+Take: TypeAlias = "Callable[[Message], Awaitable[None]]"
+
+
+async def whole(message: StreamMessage[object]) -> StreamMessage[object]:
+    """As FastStream's decoder: the subscriber gets the message itself, not what is in it."""
+    return message
+
+
+class Broker(ABC):
+    """A connection to a broker, for one loop.
+
+    Args:
+        options: how to speak to it.
+        take: what takes the messages of `options.subjects`; None if none are to be received.
+        sends: the subjects that are going to be sent to.
+    """
+
+    def __init__(
+        self, options: Options, take: Take | None = None, sends: tuple[str, ...] = ()
+    ) -> None:
+        self.options = options
+        self.take = take
+        self.sends = sends
+        self.client_log = _CLIENT_LOG
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect, declare what has to be there, and begin to receive.
+
+        Raises:
+            BridgeError: if the broker has, or lacks, what makes the promises impossible.
+            Exception: if it is not there.
+        """
+
+    @abstractmethod
+    async def send(self, subject: str, body: bytes, key: str) -> None:
+        """Hand over a message; return when the broker has acknowledged it.
+
+        Args:
+            subject: where to.
+            body: the message.
+            key: what tells it from others: the event's id.
+
+        Raises:
+            Exception: if it has not.
+        """
+
+    @abstractmethod
+    async def findings(self) -> list[str]:
+        """What of the broker's settings weakens the promises: sentences with the remedy."""
+
+    @abstractmethod
+    def is_receiving(self) -> bool:
+        """Whether messages still come, or will when the broker is back."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Receive no more, wait for what is being handled, and disconnect."""
+
+    async def opened(self, seconds: float) -> None:
+        """Open it in time, or close it and say why not.
+
+        Raises:
+            BridgeError: as `open` does.
+            BrokerAwayError: if the broker is not there.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self.open()
+        except BaseException as error:
+            with suppress(Exception):
+                await self.close()
+            if isinstance(error, BridgeError) or not isinstance(error, Exception):
+                raise
+            why = "no answer" if isinstance(error, TimeoutError) else f"{type(error).__name__}"
+            raise BrokerAwayError(f"{self.options.via} cannot be reached: {why}") from error

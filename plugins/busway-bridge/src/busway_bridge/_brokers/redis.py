@@ -1,0 +1,192 @@
+"""Redis Streams: a stream a subject, a consumer group, idle entries claimed by a subscriber."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import secrets
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from faststream.middlewares import AckPolicy
+from faststream.redis import RedisBroker, StreamSub
+from faststream.redis.parser import MessageFormat
+from redis.exceptions import RedisError, ResponseError
+
+from busway_bridge._brokers.base import Broker, Take, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from faststream._internal.endpoint.subscriber.mixins import TasksMixin
+    from faststream.redis.message import RedisStreamMessage
+    from redis.asyncio import Redis
+
+    from busway_bridge._options import Options
+
+__all__ = ["make"]
+
+_PREFETCH: Final = 16
+_POLL: Final = 500  # milliseconds that a read blocks
+
+
+class _Plain(MessageFormat):
+    """The message as it is: FastStream's own format would hide it from other clients."""
+
+    @classmethod
+    async def encode(cls, *, message: bytes, **_: object) -> bytes:  # type: ignore[override]
+        return message
+
+    @classmethod
+    def parse(cls, data: bytes) -> tuple[bytes, dict[str, object]]:
+        return data, {}
+
+
+class _Entry:
+    """One delivery of an entry of a stream."""
+
+    def __init__(self, message: RedisStreamMessage, broker: _Redis) -> None:
+        self.subject: str = message.raw_message["channel"]
+        self.body: bytes = message.body
+        self._message = message
+        self._broker = broker
+
+    async def ack(self) -> None:
+        await self._message.ack()
+
+    async def retry(self, delay: float) -> None:
+        idle = max(self._broker.options.ack_wait - delay, 0)
+        await self._broker.age(self.subject, self._message.raw_message["message_ids"], idle)
+
+    async def deliveries(self) -> int:
+        return await self._message.get_delivery_count()
+
+
+class _Redis(Broker):
+    """Redis by FastStream."""
+
+    async def open(self) -> None:
+        options = self.options
+        self._consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._client = RedisBroker(
+            options.url,
+            logger=self.client_log,
+            apply_types=False,
+            decoder=whole,
+            message_format=_Plain,
+            graceful_timeout=options.timeout,
+            socket_connect_timeout=5.0,
+            socket_timeout=_POLL / 1000 + 5.0,
+            socket_keepalive=True,
+        )
+        self._subscribers: list[TasksMixin] = []
+        self._redis: Redis = await self._client.connect()
+        await self._redis.ping()
+        for subject in options.subjects if self.take else ():
+            await self._subscribe(subject)
+        await self._client.start()
+
+    async def _subscribe(self, subject: str) -> None:
+        options = self.options
+        try:  # FastStream's own would begin at the end: what was sent before is for the group, too
+            await self._redis.xgroup_create(subject, options.group, id="0", mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+        wait = math.ceil(options.ack_wait * 1000)
+        group, consumer = options.group, self._consumer
+        fresh = StreamSub(
+            subject,
+            group=group,
+            consumer=consumer,
+            max_records=_PREFETCH,
+            polling_interval=_POLL,
+        )
+        # Redis delivers what nobody acknowledged to nobody, unless somebody claims it
+        idle = StreamSub(
+            subject,
+            group=group,
+            consumer=consumer,
+            min_idle_time=wait,
+            polling_interval=max(min(wait // 4, 1_000), 10),
+        )
+        for stream, workers in ((fresh, options.concurrency), (idle, 1)):
+            subscriber = self._client.subscriber(
+                stream=stream, ack_policy=AckPolicy.MANUAL, max_workers=workers
+            )
+            subscriber(self._on_entry)
+            self._subscribers.append(subscriber)
+
+    async def _on_entry(self, message: RedisStreamMessage) -> None:
+        assert self.take is not None  # noqa: S101 - for the type checker
+        await self.take(_Entry(message, self))
+
+    async def send(self, subject: str, body: bytes, key: str) -> None:
+        await self._client.publish(
+            body, stream=subject, maxlen=self.options.maxlen or None, correlation_id=key
+        )
+
+    async def age(self, subject: str, ids: Sequence[bytes | str | int], idle: float) -> None:
+        """Let entries look idle for so many seconds: it is how long they wait to be claimed."""
+        await self._redis.xclaim(
+            subject,
+            self.options.group,
+            self._consumer,
+            0,
+            [*ids],
+            idle=int(idle * 1000),
+            justid=True,
+        )
+
+    async def findings(self) -> list[str]:
+        try:
+            told = await self._redis.config_get("appendonly", "appendfsync", "maxmemory-policy")
+        except ResponseError:
+            return [f"{self.options.via} does not tell its settings: see to `appendonly` yourself"]
+        found = []
+        if told.get("appendonly") != "yes":
+            found.append("keeps no append-only file, and loses all when it ends: `appendonly yes`")
+        elif told.get("appendfsync") != "always":
+            found.append(
+                "acknowledges events before they are on disk, and may lose the last second or two: "
+                "`appendfsync always`"
+            )
+        if str(told.get("maxmemory-policy")).startswith("allkeys"):
+            found.append("may evict streams when memory is short: `maxmemory-policy noeviction`")
+        if self.options.maxlen:
+            found.append("is told to forget the oldest events, read or not: leave out `maxlen`")
+        return [f"{self.options.via} {one}" for one in found]
+
+    def is_receiving(self) -> bool:
+        return all(one.running for one in self._subscribers)
+
+    async def close(self) -> None:
+        tasks = [task for one in self._subscribers for task in one.tasks]
+        for one in self._subscribers:
+            await one.stop()
+        if tasks:
+            await asyncio.wait(tasks)
+        if self.take:
+            with suppress(RedisError, OSError):
+                await self._leave()
+        await self._client.stop()
+
+    async def _leave(self) -> None:
+        """Hand over what was fetched and not handled; a consumer without any is forgotten."""
+        for subject in self.options.subjects:
+            group = self.options.group
+            pending = await self._redis.xpending_range(
+                subject, group, "-", "+", _PREFETCH * 64, self._consumer
+            )
+            if pending:
+                ids = [one["message_id"] for one in pending]
+                await self.age(subject, ids, self.options.ack_wait)
+            else:
+                await self._redis.xgroup_delconsumer(subject, group, self._consumer)
+
+
+def make(options: Options, take: Take | None, sends: tuple[str, ...]) -> Broker:
+    """A connection to Redis."""
+    return _Redis(options, take, sends)

@@ -1,0 +1,127 @@
+"""Sending: an event is out when the broker has acknowledged it; until then its sender waits."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import stamina
+
+from busway_bridge._brokers.base import log
+from busway_bridge._brokers.opening import broker_of
+from busway_bridge.exceptions import BridgeError
+
+if TYPE_CHECKING:
+    from busway_bridge._brokers.base import Broker, Take
+    from busway_bridge._options import Options
+
+__all__ = ["Link"]
+
+_OPENING = 5.0  # seconds: half of what a bus gives a handler to start
+
+
+class Link:
+    """A connection that is opened when it is needed, and again when it has to be; for one loop.
+
+    Args:
+        options: how to speak to the broker.
+        take: what takes the messages that come in; None if none are to come.
+        sends: the subjects that are going to be sent to.
+    """
+
+    def __init__(
+        self, options: Options, take: Take | None = None, sends: tuple[str, ...] = ()
+    ) -> None:
+        self._options = options
+        self._take = take
+        self._sends = sends
+        self._broker: Broker | None = None
+        self._opening = asyncio.Lock()
+        self._slots = asyncio.Semaphore(options.buffer)
+        self._told = False
+
+    async def open(self) -> Broker:
+        """The broker, connected.
+
+        Raises:
+            BridgeError: if it cannot be reached, or will not do.
+        """
+        if self._broker is None:
+            async with self._opening:
+                if self._broker is None:
+                    broker = broker_of(self._options, self._take, self._sends)
+                    await broker.opened(_OPENING)
+                    self._broker = broker
+        return self._broker
+
+    async def send(self, subject: str, body: bytes, key: str) -> None:
+        """Hand over a message; try again until the broker acknowledges it, or time is up.
+
+        Raises:
+            BridgeError: if it is not acknowledged within `timeout` seconds, those included in
+                which more than `buffer` others are waiting.
+        """
+        last: list[Exception] = []
+        try:
+            async with asyncio.timeout(self._options.timeout), self._slots:
+                try:
+                    await self._try(subject, body, key)
+                except Exception as error:  # noqa: BLE001 - whatever a client raises
+                    last.append(error)
+                    self._tell(error)
+                    await self._try_again(subject, body, key, last)
+        except TimeoutError:
+            why = f"{type(last[-1]).__name__}: {last[-1]}" if last else "it is too slow"
+            raise BridgeError(
+                f"{self._options.via} has not acknowledged event {key} within "
+                f"{self._options.timeout:g} s: {why}"
+            ) from (last[-1] if last else None)
+        self._told = False
+
+    async def close(self) -> None:
+        """Receive no more, wait for what is being handled, and disconnect."""
+        async with self._opening:
+            broker, self._broker = self._broker, None
+            if broker is not None:
+                await broker.close()
+
+    async def keep(self, interval: float = 1.0) -> None:
+        """Keep receiving: open it again whenever it is not open, or gave up. Runs for ever."""
+        while True:
+            try:
+                broker = await self.open()
+                if not broker.is_receiving():
+                    log.warning("%s: receiving has ended; it begins anew", self._options.via)
+                    await self.close()
+                    continue
+            except Exception as error:  # noqa: BLE001 - whatever a client raises
+                self._tell(error)
+            await asyncio.sleep(interval)
+
+    async def _try(self, subject: str, body: bytes, key: str) -> None:
+        broker = self._broker or await self.open()
+        await broker.send(subject, body, key)
+
+    async def _try_again(self, subject: str, body: bytes, key: str, last: list[Exception]) -> None:
+        async for attempt in stamina.retry_context(
+            on=Exception,
+            attempts=None,
+            timeout=None,  # the caller has one
+            wait_initial=0.05,
+            wait_max=1.0,
+            wait_jitter=0.1,
+        ):
+            with attempt:
+                try:
+                    await self._try(subject, body, key)
+                except Exception as error:
+                    last[:] = [error]
+                    raise
+
+    def _tell(self, error: Exception) -> None:
+        """Log the first failure of a row."""
+        if not self._told:
+            self._told = True
+            log.warning(
+                "%s: %s; trying again", self._options.via, str(error) or type(error).__name__
+            )

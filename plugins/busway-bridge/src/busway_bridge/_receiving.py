@@ -1,0 +1,141 @@
+"""Receiving: a message becomes an event, is handled once, and acknowledged when that went well."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+from busway.exceptions import EventError
+from busway_bridge import wire
+from busway_bridge._brokers.base import log
+from busway_bridge._window import Window
+from busway_bridge.exceptions import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from busway import Event
+    from busway_bridge._brokers.base import Message
+    from busway_bridge._options import Options
+
+__all__ = ["Receiver"]
+
+Handle: TypeAlias = "Callable[[Event], Awaitable[bool]]"
+Send: TypeAlias = "Callable[[str, bytes, str], Awaitable[None]]"
+
+
+class Receiver:
+    """Takes the messages of a broker, for one loop.
+
+    Args:
+        options: how many at once, how often, how many are remembered.
+        handle: handles an event; whether that went well.
+        send: sends a dead letter.
+        drops_own: whether an event of the same origin is passed over.
+
+    Attributes:
+        counts: `received`, `handled`, `failed` (deliveries), `duplicates`, `own`, `rejected`
+            (that are no events), `dead_letters`.
+        last: when a message was settled last, by the loop's clock.
+        under_way: how many are being seen to.
+        stopped: whether those that come are left, to be delivered again; may be set at any time.
+    """
+
+    def __init__(
+        self, options: Options, handle: Handle, send: Send, *, drops_own: bool = False
+    ) -> None:
+        names = ("received", "handled", "failed", "duplicates", "own", "rejected", "dead_letters")
+        self.counts: Counter[str] = Counter(dict.fromkeys(names, 0))
+        self.last = asyncio.get_running_loop().time()
+        self.under_way = 0
+        self.stopped = False
+        self._options = options
+        self._handle = handle
+        self._send = send
+        self._drops_own = drops_own
+        self._window = Window(options.dedupe_window)
+        self._turns = asyncio.Semaphore(options.concurrency)
+
+    @property
+    def remembered(self) -> int:
+        """How many events a duplicate would be known of."""
+        return len(self._window)
+
+    async def take(self, message: Message) -> None:
+        """See to one message; nothing that goes wrong in it leaves."""
+        with self._counted():
+            async with self._turns:
+                if self.stopped:
+                    return
+                try:
+                    await self._take(message)
+                except Exception as error:  # noqa: BLE001 - the broker is away, say
+                    log.warning(
+                        "%s: a message of %s was not settled, and will come again: %s",
+                        self._options.via,
+                        message.subject,
+                        str(error) or type(error).__name__,
+                    )
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self.counts["received"] += 1
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
+            self.last = asyncio.get_running_loop().time()
+
+    async def _take(self, message: Message) -> None:
+        try:
+            event = wire.decode(message.body)
+        except (WireError, EventError) as error:
+            self.counts["rejected"] += 1
+            await self._bury(message, str(error))
+            return
+        if self._drops_own and event.metadata.get(wire.ORIGIN) == self._options.origin:
+            self.counts["own"] += 1
+            await message.ack()
+            return
+        key = (event.source, event.id)  # what CloudEvents tells events apart by
+        if not await self._window.begin(key):
+            self.counts["duplicates"] += 1
+            await message.ack()
+            return
+        done = False
+        try:
+            marked = {**event.metadata, wire.VIA: self._options.via}
+            done = await self._handle(event.replace(metadata=marked))
+        finally:
+            self._window.end(key, done=done)
+        await self._settle(message, event, done=done)
+
+    async def _settle(self, message: Message, event: Event, *, done: bool) -> None:
+        if done:
+            self.counts["handled"] += 1
+            await message.ack()
+            return
+        self.counts["failed"] += 1
+        most = self._options.max_deliveries
+        if most and await message.deliveries() >= most:
+            await self._bury(message, f"event {event.id} failed in {most} deliveries")
+        else:
+            await message.retry(self._options.retry_delay)
+
+    async def _bury(self, message: Message, reason: str) -> None:
+        """Put it where nobody receives, with the reason; then it need not come again."""
+        subject = f"{message.subject}.dead"
+        letter = wire.dead_letter(message.body, message.subject, reason, self._options.origin)
+        await self._send(subject, *letter)
+        self.counts["dead_letters"] += 1
+        log.error(
+            "%s: a message of %s is a dead letter in %s: %s",
+            self._options.via,
+            message.subject,
+            subject,
+            reason,
+        )
+        await message.ack()
