@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
-
-import stamina
+from typing import TYPE_CHECKING, Final
 
 from busway_bridge._brokers.base import log
 from busway_bridge._brokers.opening import broker_of
@@ -17,7 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Link"]
 
-_OPENING = 5.0  # seconds: half of what a bus gives a handler to start
+_OPENING: Final = 5.0  # seconds: half of what a bus gives a handler to start
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 1.0
 
 
 class Link:
@@ -103,20 +103,17 @@ class Link:
         await broker.send(subject, body, key)
 
     async def _try_again(self, subject: str, body: bytes, key: str, last: list[Exception]) -> None:
-        async for attempt in stamina.retry_context(
-            on=Exception,
-            attempts=None,
-            timeout=None,  # the caller has one
-            wait_initial=0.05,
-            wait_max=1.0,
-            wait_jitter=0.1,
-        ):
-            with attempt:
-                try:
-                    await self._try(subject, body, key)
-                except Exception as error:
-                    last[:] = [error]
-                    raise
+        """Until it works; the caller sets the limit. (stamina would log each try, by everyone.)"""
+        pause = _FIRST_PAUSE
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            try:
+                await self._try(subject, body, key)
+            except Exception as error:  # noqa: BLE001 - as above
+                last[:] = [error]
+            else:
+                return
 
     def _tell(self, error: Exception) -> None:
         """Log the first failure of a row."""

@@ -50,7 +50,6 @@ class Options:
         buffer: how many may wait for the broker.
         timeout: seconds in which it must have acknowledged one.
         maxlen: how many entries a Redis stream keeps, about; 0 for all.
-        stream: the name of the JetStream stream; "" for one a subject.
     """
 
     url: str = field(repr=False)
@@ -65,7 +64,6 @@ class Options:
     buffer: int = 1_000
     timeout: float = 30.0
     maxlen: int = 0
-    stream: str = ""
 
     def __post_init__(self) -> None:
         """Check them.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from busway.exceptions import EventError
 from busway_bridge import wire
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from busway_bridge._options import Options
 
 __all__ = ["Receiver"]
+
+_DEAD: Final = ".dead"
 
 Handle: TypeAlias = "Callable[[Event], Awaitable[bool]]"
 Send: TypeAlias = "Callable[[str, bytes, str], Awaitable[None]]"
@@ -56,6 +58,7 @@ class Receiver:
         self._send = send
         self._drops_own = drops_own
         self._window = Window(options.dedupe_window)
+        self._told = False
         self._turns = asyncio.Semaphore(options.concurrency)
 
     @property
@@ -66,18 +69,27 @@ class Receiver:
     async def take(self, message: Message) -> None:
         """See to one message; nothing that goes wrong in it leaves."""
         with self._counted():
-            async with self._turns:
-                if self.stopped:
-                    return
-                try:
-                    await self._take(message)
-                except Exception as error:  # noqa: BLE001 - the broker is away, say
-                    log.warning(
-                        "%s: a message of %s was not settled, and will come again: %s",
-                        self._options.via,
-                        message.subject,
-                        str(error) or type(error).__name__,
-                    )
+            try:
+                async with self._turns:
+                    settled = self.stopped or await self._take(message)
+                if not settled:  # not in its turn: some brokers have to wait here
+                    await message.retry(self._options.retry_delay)
+                self._told = False
+            except Exception as error:  # noqa: BLE001 - the broker is away, say
+                self._tell(message, error)
+                with suppress(Exception):
+                    await message.retry(self._options.retry_delay)
+
+    def _tell(self, message: Message, error: Exception) -> None:
+        """Log the first of a row."""
+        if not self._told:
+            self._told = True
+            log.warning(
+                "%s: what comes from %s cannot be settled, and will come again: %s",
+                self._options.via,
+                message.subject,
+                str(error) or type(error).__name__,
+            )
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -89,45 +101,47 @@ class Receiver:
             self.under_way -= 1
             self.last = asyncio.get_running_loop().time()
 
-    async def _take(self, message: Message) -> None:
+    async def _take(self, message: Message) -> bool:
+        """Whether it is settled; else it is to come again."""
         try:
             event = wire.decode(message.body)
         except (WireError, EventError) as error:
             self.counts["rejected"] += 1
-            await self._bury(message, str(error))
-            return
+            return await self._bury(message, str(error))
         if self._drops_own and event.metadata.get(wire.ORIGIN) == self._options.origin:
             self.counts["own"] += 1
             await message.ack()
-            return
+            return True
         key = (event.source, event.id)  # what CloudEvents tells events apart by
         if not await self._window.begin(key):
             self.counts["duplicates"] += 1
             await message.ack()
-            return
+            return True
         done = False
         try:
             marked = {**event.metadata, wire.VIA: self._options.via}
             done = await self._handle(event.replace(metadata=marked))
         finally:
             self._window.end(key, done=done)
-        await self._settle(message, event, done=done)
+        return await self._settle(message, event, done=done)
 
-    async def _settle(self, message: Message, event: Event, *, done: bool) -> None:
+    async def _settle(self, message: Message, event: Event, *, done: bool) -> bool:
         if done:
             self.counts["handled"] += 1
             await message.ack()
-            return
+            return True
         self.counts["failed"] += 1
         most = self._options.max_deliveries
         if most and await message.deliveries() >= most:
-            await self._bury(message, f"event {event.id} failed in {most} deliveries")
-        else:
-            await message.retry(self._options.retry_delay)
+            return await self._bury(message, f"event {event.id} failed in {most} deliveries")
+        return False
 
-    async def _bury(self, message: Message, reason: str) -> None:
+    async def _bury(self, message: Message, reason: str) -> bool:
         """Put it where nobody receives, with the reason; then it need not come again."""
-        subject = f"{message.subject}.dead"
+        if message.subject.endswith(_DEAD):  # somebody receives those too: enough of it
+            await message.ack()
+            return True
+        subject = f"{message.subject}{_DEAD}"
         letter = wire.dead_letter(message.body, message.subject, reason, self._options.origin)
         await self._send(subject, *letter)
         self.counts["dead_letters"] += 1
@@ -139,3 +153,4 @@ class Receiver:
             reason,
         )
         await message.ack()
+        return True

@@ -15,6 +15,7 @@ from busway.exceptions import MiddlewareError, SkipHandler
 from busway.handlers import ANY, AnyType, EventHandler
 from busway_bridge import wire
 from busway_bridge._brokers.base import log
+from busway_bridge._brokers.opening import module_of
 from busway_bridge._counts import Counts
 from busway_bridge._link import Link
 from busway_bridge._options import Options, from_url
@@ -61,6 +62,7 @@ class BridgeHandler(EventHandler):
 
     Raises:
         ValueError: if a setting is not as described; it names the setting.
+        BridgeError: if the client for the URL is not installed.
     """
 
     def __init__(
@@ -97,6 +99,8 @@ class BridgeHandler(EventHandler):
             ).named()
         elif out or subjects:
             raise ValueError("url: the broker's is needed, since `out` or `subjects` is set")
+        if self._options is not None:
+            module_of(self._options)
         if self._options and not (self._routes.subjects or self._options.subjects):
             raise ValueError("out, subjects: with a url, one of them is needed")
         self._counts = Counts("sent", "failed", "skipped")

@@ -1,0 +1,166 @@
+"""NATS JetStream: a durable stream for each subject that has none, a durable consumer a group."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from faststream.middlewares import AckPolicy
+from faststream.nats import JStream, NatsBroker, PullSub
+from nats.errors import Error as NatsError
+from nats.js.api import AckPolicy as Acknowledgement
+from nats.js.api import ConsumerConfig, DiscardPolicy, Header, StorageType, StreamConfig
+from nats.js.errors import NotFoundError
+
+from busway_bridge._brokers.base import Broker, Take, whole
+from busway_bridge.exceptions import BridgeError
+
+if TYPE_CHECKING:
+    from faststream._internal.endpoint.subscriber.mixins import TasksMixin
+    from faststream.nats.message import NatsMessage
+    from nats.aio.client import Client
+    from nats.js import JetStreamContext
+
+    from busway_bridge._options import Options
+
+__all__ = ["make"]
+
+_PREFETCH: Final = 16
+_ONCE: Final = 5.0  # seconds that one try to publish may take
+_WINDOW: Final = 120.0  # seconds in which JetStream knows an id again: its own default
+_NO_TOKEN: Final = re.compile(r"[^A-Za-z0-9_-]")
+
+
+class _Delivery:
+    """One delivery of a message of a stream."""
+
+    def __init__(self, message: NatsMessage) -> None:
+        self.subject: str = message.raw_message.subject
+        self.body: bytes = message.body
+        self._message = message
+
+    async def ack(self) -> None:
+        await self._message.ack()
+
+    async def retry(self, delay: float) -> None:
+        await self._message.nack(delay=delay)
+
+    async def deliveries(self) -> int:
+        return self._message.raw_message.metadata.num_delivered
+
+
+class _Nats(Broker):
+    """JetStream by FastStream."""
+
+    async def open(self) -> None:
+        self._streams: dict[str, str] = {}
+        self._subscribers: list[TasksMixin] = []
+        self._client = NatsBroker(
+            self.options.url,
+            logger=self.client_log,
+            apply_types=False,
+            decoder=whole,
+            graceful_timeout=self.options.timeout,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            connect_timeout=2,
+        )
+        self._connection: Client = await self._client.connect()
+        self._js: JetStreamContext = self._connection.jetstream()
+        for subject in self.sends:
+            await self._stream(subject)
+        for subject in self.options.subjects if self.take else ():
+            await self._subscribe(subject)
+        await self._client.start()
+
+    async def _stream(self, subject: str) -> str:
+        """The stream that keeps a subject: any that has it, or a new one of its own."""
+        if subject not in self._streams:
+            try:
+                name = await self._js.find_stream_name_by_subject(subject)
+            except NotFoundError:
+                name = _NO_TOKEN.sub("_", subject)
+                config = StreamConfig(
+                    name=name,
+                    subjects=[subject],
+                    storage=StorageType.FILE,
+                    discard=DiscardPolicy.NEW,  # a full one refuses, it does not forget
+                    duplicate_window=_WINDOW,
+                )
+                await self._js.add_stream(config)
+            self._streams[subject] = name
+        return self._streams[subject]
+
+    async def _subscribe(self, subject: str) -> None:
+        stream = await self._stream(subject)
+        durable = _NO_TOKEN.sub("_", f"{self.options.group}-{subject}")
+        subscriber = self._client.subscriber(
+            subject,
+            stream=JStream(stream, declare=False),
+            durable=durable,
+            config=ConsumerConfig(
+                ack_policy=Acknowledgement.EXPLICIT,
+                ack_wait=self.options.ack_wait,
+                max_deliver=-1,
+                max_ack_pending=max(_PREFETCH, self.options.concurrency) * 64,
+            ),
+            pull_sub=PullSub(batch_size=max(_PREFETCH, self.options.concurrency), timeout=1.0),
+            ack_policy=AckPolicy.MANUAL,
+        )
+        subscriber(self._on_message)
+        self._subscribers.append(subscriber)
+        with suppress(NotFoundError):  # it is made when the subscriber starts
+            made = (await self._js.consumer_info(stream, durable)).config
+            if made.ack_policy != Acknowledgement.EXPLICIT:
+                raise BridgeError(
+                    f"{self.options.via}: the consumer {durable} of the stream {stream} "
+                    "acknowledges by itself: delete it, or take another group"
+                )
+
+    async def _on_message(self, message: NatsMessage) -> None:
+        assert self.take is not None  # noqa: S101 - for the type checker
+        await self.take(_Delivery(message))
+
+    async def send(self, subject: str, body: bytes, key: str) -> None:
+        stream = await self._stream(subject)
+        # JetStream forgets what it has of an id within its window: a second try adds nothing
+        await self._client.publish(
+            body, subject, headers={Header.MSG_ID: key}, stream=stream, timeout=_ONCE
+        )
+
+    async def findings(self) -> list[str]:
+        found = []
+        for subject, stream in self._streams.items():
+            config = (await self._js.stream_info(stream)).config
+            kept = f"{self.options.via}: the stream {stream} of {subject}"
+            if config.storage != StorageType.FILE:
+                found.append(f"{kept} is in memory, and lost with the server: make it of files")
+            if not config.duplicate_window:
+                found.append(f"{kept} has no duplicate window: give it one of 2 minutes")
+            limited = any(
+                (config.max_age, *(_limit(n) for n in (config.max_msgs, config.max_bytes)))
+            )
+            if limited and config.discard != DiscardPolicy.NEW:
+                found.append(f"{kept} forgets what is old, read or not: lift its limits")
+        return found
+
+    def is_receiving(self) -> bool:
+        return not self._connection.is_closed and all(one.running for one in self._subscribers)
+
+    async def close(self) -> None:
+        if not hasattr(self, "_connection"):
+            return
+        if not self._connection.is_connected:  # a drain would wait for a server
+            await self._connection.close()
+        with suppress(NatsError):
+            await self._client.stop()
+
+
+def _limit(number: int | None) -> bool:
+    return number is not None and number > 0
+
+
+def make(options: Options, take: Take | None, sends: tuple[str, ...]) -> Broker:
+    """A connection to NATS."""
+    return _Nats(options, take, sends)

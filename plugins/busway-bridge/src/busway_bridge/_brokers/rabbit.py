@@ -1,0 +1,143 @@
+"""RabbitMQ: a durable fanout exchange a subject, a quorum queue for each of its groups."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from aio_pika.exceptions import DeliveryError
+from faststream.middlewares import AckPolicy
+from faststream.rabbit import (
+    Channel,
+    ExchangeType,
+    QueueType,
+    RabbitBroker,
+    RabbitExchange,
+    RabbitQueue,
+)
+
+from busway_bridge._brokers.base import Broker, Take, log, whole
+
+if TYPE_CHECKING:
+    from faststream.rabbit.message import RabbitMessage
+    from faststream.rabbit.subscriber.usecase import RabbitSubscriber
+
+    from busway_bridge._options import Options
+
+__all__ = ["make"]
+
+_PREFETCH: Final = 16
+_ONCE: Final = 5.0  # seconds that one try to publish may take
+_COUNT: Final = "x-delivery-count"  # of quorum queues: how often it came back
+
+
+class _Delivery:
+    """One delivery of a message of a queue."""
+
+    def __init__(self, subject: str, message: RabbitMessage) -> None:
+        self.subject = subject
+        self.body: bytes = message.body
+        self._message = message
+
+    async def ack(self) -> None:
+        await self._message.ack()
+
+    async def retry(self, delay: float) -> None:
+        """RabbitMQ delivers it again at once: so it is kept for as long as it should wait."""
+        await asyncio.sleep(delay)
+        await self._message.nack(requeue=True)
+
+    async def deliveries(self) -> int:
+        return int(str(self._message.headers.get(_COUNT, 0))) + 1
+
+
+class _Rabbit(Broker):
+    """RabbitMQ by FastStream."""
+
+    async def open(self) -> None:
+        self._subscribers: list[RabbitSubscriber] = []
+        self._client = RabbitBroker(
+            self.options.url,
+            logger=self.client_log,
+            apply_types=False,
+            decoder=whole,
+            graceful_timeout=self.options.timeout,
+            reconnect_interval=1.0,
+            default_channel=Channel(
+                prefetch_count=max(_PREFETCH, self.options.concurrency),
+                publisher_confirms=True,
+                on_return_raises=True,
+            ),
+        )
+        await self._client.connect()
+        for subject in self.sends:
+            await self._client.declare_exchange(_exchange(subject))
+        for subject in self.options.subjects if self.take else ():
+            self._subscribe(subject)
+        await self._client.start()
+
+    def _subscribe(self, subject: str) -> None:
+        subscriber = self._client.subscriber(
+            self._queue(subject), _exchange(subject), ack_policy=AckPolicy.MANUAL
+        )
+
+        async def on_message(message: RabbitMessage) -> None:
+            assert self.take is not None  # noqa: S101 - for the type checker
+            await self.take(_Delivery(subject, message))
+
+        subscriber(on_message)
+        self._subscribers.append(subscriber)
+
+    async def send(self, subject: str, body: bytes, key: str) -> None:
+        try:
+            await self._publish(subject, body, key)
+        except DeliveryError:
+            # an exchange keeps nothing: without a queue it would acknowledge, and forget
+            await self._keep(subject)
+            await self._publish(subject, body, key)
+
+    async def _publish(self, subject: str, body: bytes, key: str) -> None:
+        await self._client.publish(
+            body,
+            exchange=_exchange(subject),
+            persist=True,
+            mandatory=True,
+            message_id=key,
+            content_type="application/cloudevents+json",
+            timeout=_ONCE,
+        )
+
+    async def _keep(self, subject: str) -> None:
+        """Declare the group's queue: nobody else has one."""
+        queue, exchange = self._queue(subject), _exchange(subject)
+        made = await self._client.declare_queue(queue)
+        await made.bind(await self._client.declare_exchange(exchange))
+        log.warning(
+            "%s: nobody receives %s yet; it is kept in the queue %s",
+            self.options.via,
+            subject,
+            queue.name,
+        )
+
+    def _queue(self, subject: str) -> RabbitQueue:
+        return RabbitQueue(f"{subject}.{self.options.group}", queue_type=QueueType.QUORUM)
+
+    async def findings(self) -> list[str]:
+        """None: what is declared is durable, or RabbitMQ refuses to declare it so."""
+        return []
+
+    def is_receiving(self) -> bool:
+        return all(one.running for one in self._subscribers)
+
+    async def close(self) -> None:
+        if hasattr(self, "_client"):
+            await self._client.stop()
+
+
+def _exchange(subject: str) -> RabbitExchange:
+    return RabbitExchange(subject, type=ExchangeType.FANOUT, durable=True)
+
+
+def make(options: Options, take: Take | None, sends: tuple[str, ...]) -> Broker:
+    """A connection to RabbitMQ."""
+    return _Rabbit(options, take, sends)
