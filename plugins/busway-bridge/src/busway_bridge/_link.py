@@ -83,7 +83,7 @@ class Link:
         async with self._opening:
             broker, self._broker = self._broker, None
             if broker is not None:
-                await broker.close()
+                await broker.closed()
 
     async def keep(self, interval: float = 1.0) -> None:
         """Keep receiving: open it again whenever it is not open, or gave up. Runs for ever."""
@@ -103,7 +103,7 @@ class Link:
         await broker.send(subject, body, key)
 
     async def _try_again(self, subject: str, body: bytes, key: str, last: list[Exception]) -> None:
-        """Until it works; the caller sets the limit. (stamina would log each try, by everyone.)"""
+        """Until it works; the caller sets the limit. Not by stamina, which logs every try."""
         pause = _FIRST_PAUSE
         while True:
             await asyncio.sleep(pause)

@@ -42,7 +42,6 @@ class Receiver:
             (that are no events), `dead_letters`.
         last: when a message was settled last, by the loop's clock.
         under_way: how many are being seen to.
-        stopped: whether those that come are left, to be delivered again; may be set at any time.
     """
 
     def __init__(
@@ -52,7 +51,9 @@ class Receiver:
         self.counts: Counter[str] = Counter(dict.fromkeys(names, 0))
         self.last = asyncio.get_running_loop().time()
         self.under_way = 0
-        self.stopped = False
+        self._stopped = False
+        self._none_under_way = asyncio.Event()
+        self._none_under_way.set()
         self._options = options
         self._handle = handle
         self._send = send
@@ -66,19 +67,24 @@ class Receiver:
         """How many events a duplicate would be known of."""
         return len(self._window)
 
+    async def finish(self) -> None:
+        """Leave what comes from now on, to be delivered again; wait for what is being handled."""
+        self._stopped = True
+        await self._none_under_way.wait()
+
     async def take(self, message: Message) -> None:
         """See to one message; nothing that goes wrong in it leaves."""
-        with self._counted():
-            try:
+        try:
+            with self._counted():
                 async with self._turns:
-                    settled = self.stopped or await self._take(message)
-                if not settled:  # not in its turn: some brokers have to wait here
-                    await message.retry(self._options.retry_delay)
-                self._told = False
-            except Exception as error:  # noqa: BLE001 - the broker is away, say
-                self._tell(message, error)
-                with suppress(Exception):
-                    await message.retry(self._options.retry_delay)
+                    settled = self._stopped or await self._take(message)
+            if not settled:  # not in its turn: some brokers have to wait here
+                await message.retry(self._options.retry_delay)
+            self._told = False
+        except Exception as error:  # noqa: BLE001 - the broker is away, say
+            self._tell(message, error)
+            with suppress(Exception):
+                await message.retry(self._options.retry_delay)
 
     def _tell(self, message: Message, error: Exception) -> None:
         """Log the first of a row."""
@@ -95,10 +101,13 @@ class Receiver:
     def _counted(self) -> Iterator[None]:
         self.counts["received"] += 1
         self.under_way += 1
+        self._none_under_way.clear()
         try:
             yield
         finally:
             self.under_way -= 1
+            if not self.under_way:
+                self._none_under_way.set()
             self.last = asyncio.get_running_loop().time()
 
     async def _take(self, message: Message) -> bool:

@@ -14,7 +14,7 @@ from busway.events import Event
 from busway.exceptions import MiddlewareError, SkipHandler
 from busway.handlers import ANY, AnyType, EventHandler
 from busway_bridge import wire
-from busway_bridge._brokers.base import log
+from busway_bridge._brokers.base import GRACE, log
 from busway_bridge._brokers.opening import module_of
 from busway_bridge._counts import Counts
 from busway_bridge._link import Link
@@ -166,12 +166,12 @@ class BridgeHandler(EventHandler):
         """Receive no more, wait for what is being handled, and disconnect."""
         home, self._home = self._home, None
         keeping, self._keeping = self._keeping, None
-        if self._receiver is not None:
-            self._receiver.stopped = True
-        if keeping is not None:
+        if keeping is not None and self._receiver is not None:
             keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeping
+            await asyncio.wait([keeping])
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GRACE):
+                    await self._receiver.finish()
         if home is not None:
             await home[1].close()
 

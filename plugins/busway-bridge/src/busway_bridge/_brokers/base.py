@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     from busway_bridge._options import Options
 
-__all__ = ["Broker", "Message", "Take", "log", "whole"]
+__all__ = ["GRACE", "Broker", "Message", "Take", "log", "whole"]
 
 log: Final = logging.getLogger("busway.bridge")
+GRACE: Final = 5.0
+"""Seconds that what is being handled has at the end: half of what a bus gives a handler to stop."""
 _CLIENT_LOG: Final = logging.getLogger("busway.bridge.client")
 
 
@@ -69,6 +71,7 @@ class Broker(ABC):
         self.take = take
         self.sends = sends
         self.client_log = _CLIENT_LOG
+        self.closing = asyncio.Event()
 
     @abstractmethod
     async def open(self) -> None:
@@ -104,6 +107,17 @@ class Broker(ABC):
     async def close(self) -> None:
         """Receive no more, wait for what is being handled, and disconnect."""
 
+    async def pause(self, delay: float) -> None:
+        """Wait so long, or until it is to be closed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self.closing.wait()
+
+    async def closed(self) -> None:
+        """Let nothing wait any longer, and close it."""
+        self.closing.set()
+        await self.close()
+
     async def opened(self, seconds: float) -> None:
         """Open it in time, or close it and say why not.
 
@@ -116,7 +130,7 @@ class Broker(ABC):
                 await self.open()
         except BaseException as error:
             with suppress(Exception):
-                await self.close()
+                await self.closed()
             if isinstance(error, BridgeError) or not isinstance(error, Exception):
                 raise
             why = "no answer" if isinstance(error, TimeoutError) else f"{type(error).__name__}"

@@ -5,7 +5,6 @@ Run against FastStream's test broker alone, so far: no live one was at hand.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
@@ -13,7 +12,7 @@ from faststream.kafka import KafkaBroker
 from faststream.middlewares import AckPolicy
 from faststream.security import BaseSecurity, SASLPlaintext
 
-from busway_bridge._brokers.base import Broker, Take, whole
+from busway_bridge._brokers.base import GRACE, Broker, Take, whole
 
 if TYPE_CHECKING:
     from aiokafka import ConsumerRecord  # type: ignore[import-untyped]
@@ -28,24 +27,23 @@ __all__ = ["make"]
 class _Delivery:
     """One delivery of a record."""
 
-    def __init__(
-        self, message: KafkaMessage, tries: dict[tuple[str, int], tuple[int, int]]
-    ) -> None:
+    def __init__(self, message: KafkaMessage, broker: _Kafka) -> None:
         record = cast("ConsumerRecord[bytes, bytes]", message.raw_message)
         self.subject: str = record.topic
         self.body: bytes = message.body
         self._message = message
+        self._broker = broker
         place = (record.topic, record.partition)
-        offset, before = tries.get(place, (-1, 0))
+        offset, before = broker.tries.get(place, (-1, 0))
         self._tries = before + 1 if offset == record.offset else 1
-        tries[place] = (record.offset, self._tries)
+        broker.tries[place] = (record.offset, self._tries)
 
     async def ack(self) -> None:
         await self._message.ack()
 
     async def retry(self, delay: float) -> None:
         """Go back to it: the records behind it wait, as their offsets cannot be committed first."""
-        await asyncio.sleep(delay)
+        await self._broker.pause(delay)
         await self._message.nack()
 
     async def deliveries(self) -> int:
@@ -59,14 +57,14 @@ class _Kafka(Broker):
     def __init__(self, options: Options, take: Take | None, sends: tuple[str, ...]) -> None:
         super().__init__(options, take, sends)
         parts = urlsplit(options.url)
-        self._tries: dict[tuple[str, int], tuple[int, int]] = {}
+        self.tries: dict[tuple[str, int], tuple[int, int]] = {}
         self._subscribers: list[SubscriberUsecase[object]] = []
         self.client = KafkaBroker(
             parts.netloc.rpartition("@")[2].split(","),
             logger=self.client_log,
             apply_types=False,
             decoder=whole,
-            graceful_timeout=options.timeout,
+            graceful_timeout=GRACE,
             acks="all",
             enable_idempotence=True,
             security=_security(parts.username, parts.password),
@@ -86,7 +84,7 @@ class _Kafka(Broker):
 
     async def _on_record(self, message: KafkaMessage) -> None:
         assert self.take is not None  # noqa: S101 - for the type checker
-        await self.take(_Delivery(message, self._tries))
+        await self.take(_Delivery(message, self))
 
     async def send(self, subject: str, body: bytes, key: str) -> None:
         await self.client.publish(

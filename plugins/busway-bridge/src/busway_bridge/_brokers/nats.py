@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from faststream.middlewares import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
@@ -13,7 +14,7 @@ from nats.js.api import AckPolicy as Acknowledgement
 from nats.js.api import ConsumerConfig, DiscardPolicy, Header, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
-from busway_bridge._brokers.base import Broker, Take, whole
+from busway_bridge._brokers.base import GRACE, Broker, Take, whole
 from busway_bridge.exceptions import BridgeError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class _Nats(Broker):
             logger=self.client_log,
             apply_types=False,
             decoder=whole,
-            graceful_timeout=self.options.timeout,
+            graceful_timeout=GRACE,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             connect_timeout=2,
@@ -95,6 +96,7 @@ class _Nats(Broker):
     async def _subscribe(self, subject: str) -> None:
         stream = await self._stream(subject)
         durable = _NO_TOKEN.sub("_", f"{self.options.group}-{subject}")
+        workers = self.options.concurrency
         subscriber = self._client.subscriber(
             subject,
             stream=JStream(stream, declare=False),
@@ -103,13 +105,14 @@ class _Nats(Broker):
                 ack_policy=Acknowledgement.EXPLICIT,
                 ack_wait=self.options.ack_wait,
                 max_deliver=-1,
-                max_ack_pending=max(_PREFETCH, self.options.concurrency) * 64,
+                max_ack_pending=max(_PREFETCH, workers) * 64,
             ),
-            pull_sub=PullSub(batch_size=max(_PREFETCH, self.options.concurrency), timeout=1.0),
+            pull_sub=PullSub(batch_size=max(_PREFETCH, workers), timeout=1.0),
             ack_policy=AckPolicy.MANUAL,
+            max_workers=workers if workers > 1 else None,  # it fetches on while some are handled
         )
         subscriber(self._on_message)
-        self._subscribers.append(subscriber)
+        self._subscribers.append(cast("TasksMixin", subscriber))
         with suppress(NotFoundError):  # it is made when the subscriber starts
             made = (await self._js.consumer_info(stream, durable)).config
             if made.ack_policy != Acknowledgement.EXPLICIT:
@@ -151,8 +154,15 @@ class _Nats(Broker):
     async def close(self) -> None:
         if not hasattr(self, "_connection"):
             return
-        if not self._connection.is_connected:  # a drain would wait for a server
-            await self._connection.close()
+        for one in self._subscribers:
+            tasks = list(one.tasks)
+            with suppress(NatsError):
+                await one.stop()
+            if tasks:
+                await asyncio.wait(tasks)
+        with suppress(NatsError, TimeoutError):  # the last acknowledgements
+            await self._connection.flush(1)
+        await self._connection.close()  # a drain, which FastStream is for, may take 30 seconds
         with suppress(NatsError):
             await self._client.stop()
 

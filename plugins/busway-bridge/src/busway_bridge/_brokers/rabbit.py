@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from aio_pika.exceptions import DeliveryError
@@ -16,7 +15,7 @@ from faststream.rabbit import (
     RabbitQueue,
 )
 
-from busway_bridge._brokers.base import Broker, Take, log, whole
+from busway_bridge._brokers.base import GRACE, Broker, Take, log, whole
 
 if TYPE_CHECKING:
     from faststream.rabbit.message import RabbitMessage
@@ -34,8 +33,9 @@ _COUNT: Final = "x-delivery-count"  # of quorum queues: how often it came back
 class _Delivery:
     """One delivery of a message of a queue."""
 
-    def __init__(self, subject: str, message: RabbitMessage) -> None:
+    def __init__(self, subject: str, message: RabbitMessage, broker: Broker) -> None:
         self.subject = subject
+        self._broker = broker
         self.body: bytes = message.body
         self._message = message
 
@@ -44,7 +44,7 @@ class _Delivery:
 
     async def retry(self, delay: float) -> None:
         """RabbitMQ delivers it again at once: so it is kept for as long as it should wait."""
-        await asyncio.sleep(delay)
+        await self._broker.pause(delay)
         await self._message.nack(requeue=True)
 
     async def deliveries(self) -> int:
@@ -61,7 +61,7 @@ class _Rabbit(Broker):
             logger=self.client_log,
             apply_types=False,
             decoder=whole,
-            graceful_timeout=self.options.timeout,
+            graceful_timeout=GRACE,
             reconnect_interval=1.0,
             default_channel=Channel(
                 prefetch_count=max(_PREFETCH, self.options.concurrency),
@@ -83,7 +83,7 @@ class _Rabbit(Broker):
 
         async def on_message(message: RabbitMessage) -> None:
             assert self.take is not None  # noqa: S101 - for the type checker
-            await self.take(_Delivery(subject, message))
+            await self.take(_Delivery(subject, message, self))
 
         subscriber(on_message)
         self._subscribers.append(subscriber)
@@ -97,9 +97,11 @@ class _Rabbit(Broker):
             await self._publish(subject, body, key)
 
     async def _publish(self, subject: str, body: bytes, key: str) -> None:
+        exchange = _exchange(subject)
+        await self._client.declare_exchange(exchange)  # FastStream remembers that it has
         await self._client.publish(
             body,
-            exchange=_exchange(subject),
+            exchange=exchange,
             persist=True,
             mandatory=True,
             message_id=key,

@@ -15,7 +15,7 @@ from faststream.redis import RedisBroker, StreamSub
 from faststream.redis.parser import MessageFormat
 from redis.exceptions import RedisError, ResponseError
 
-from busway_bridge._brokers.base import Broker, Take, whole
+from busway_bridge._brokers.base import GRACE, Broker, Take, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ class _Redis(Broker):
             apply_types=False,
             decoder=whole,
             message_format=_Plain,
-            graceful_timeout=options.timeout,
+            graceful_timeout=GRACE,
             socket_connect_timeout=5.0,
             socket_timeout=_POLL / 1000 + 5.0,
             socket_keepalive=True,
