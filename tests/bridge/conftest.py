@@ -22,7 +22,7 @@ class Inbox(EventHandler):
         failures: how many times it raises.
     """
 
-    event_types = [ANY]
+    event_types = (ANY,)
 
     def __init__(self, failures=0):
         self.events = []

@@ -36,6 +36,8 @@ class Server:
     """
 
     program = ""
+    forgets_for = 0.0
+    """Seconds after which it no longer forgets, when it is killed, that something is there."""
 
     def __init__(self, folder: Path) -> None:
         if not shutil.which(self.program):
@@ -147,6 +149,7 @@ class Rabbit(Server):
     """RabbitMQ, with a port mapper of its own, which the kill ends too."""
 
     program = _RABBIT
+    forgets_for = 6.0  # 3.10, a quorum queue that is new
 
     @property
     def url(self) -> str:

@@ -46,13 +46,19 @@ class Link:
         Raises:
             BridgeError: if it cannot be reached, or will not do.
         """
-        if self._broker is None:
+        broker = self._broker
+        if broker is None or broker.broken:
             async with self._opening:
+                broker = self._broker
+                if broker is not None and broker.broken:
+                    self._broker = None
+                    await broker.closed()
                 if self._broker is None:
                     broker = broker_of(self._options, self._take, self._sends)
                     await broker.opened(_OPENING)
                     self._broker = broker
-        return self._broker
+                return self._broker
+        return broker
 
     async def send(self, subject: str, body: bytes, key: str) -> None:
         """Hand over a message; try again until the broker acknowledges it, or time is up.
@@ -99,7 +105,7 @@ class Link:
             await asyncio.sleep(interval)
 
     async def _try(self, subject: str, body: bytes, key: str) -> None:
-        broker = self._broker or await self.open()
+        broker = await self.open()
         await broker.send(subject, body, key)
 
     async def _try_again(self, subject: str, body: bytes, key: str, last: list[Exception]) -> None:

@@ -80,7 +80,8 @@ class BrokerTransport:
             take = self._receiver.take
         self._link = Link(self._options, take, () if take else self._options.subjects)
         findings = await (await self._link.open()).findings()
-        if take is not None:
+        if self._receiver is not None:
+            self._receiver.last = asyncio.get_running_loop().time()
             self._keeping = asyncio.create_task(self._link.keep())
         return findings
 

@@ -62,6 +62,10 @@ class Broker(ABC):
         options: how to speak to it.
         take: what takes the messages of `options.subjects`; None if none are to be received.
         sends: the subjects that are going to be sent to.
+
+    Attributes:
+        broken: whether it is lost, and another has to be opened; its client mends the rest itself.
+        closing: set when it is to be closed.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Broker(ABC):
         self.sends = sends
         self.client_log = _CLIENT_LOG
         self.closing = asyncio.Event()
+        self.broken = False
 
     @abstractmethod
     async def open(self) -> None:
@@ -114,9 +119,13 @@ class Broker(ABC):
                 await self.closing.wait()
 
     async def closed(self) -> None:
-        """Let nothing wait any longer, and close it."""
+        """Let nothing wait any longer, and close it, whatever state it is in."""
         self.closing.set()
-        await self.close()
+        try:
+            async with asyncio.timeout(2 * GRACE):
+                await self.close()
+        except Exception as error:  # noqa: BLE001 - whatever a client raises
+            log.debug("%s: %r at its end", self.options.via, error)
 
     async def opened(self, seconds: float) -> None:
         """Open it in time, or close it and say why not.
@@ -129,8 +138,7 @@ class Broker(ABC):
             async with asyncio.timeout(seconds):
                 await self.open()
         except BaseException as error:
-            with suppress(Exception):
-                await self.closed()
+            await self.closed()
             if isinstance(error, BridgeError) or not isinstance(error, Exception):
                 raise
             why = "no answer" if isinstance(error, TimeoutError) else f"{type(error).__name__}"

@@ -62,7 +62,7 @@ class _Rabbit(Broker):
             apply_types=False,
             decoder=whole,
             graceful_timeout=GRACE,
-            reconnect_interval=1.0,
+            on_close=[self._on_close],
             default_channel=Channel(
                 prefetch_count=max(_PREFETCH, self.options.concurrency),
                 publisher_confirms=True,
@@ -75,6 +75,10 @@ class _Rabbit(Broker):
         for subject in self.options.subjects if self.take else ():
             self._subscribe(subject)
         await self._client.start()
+
+    def _on_close(self, *_: object) -> None:
+        """Open another: what aio-pika restores of a lost connection does not always work."""
+        self.broken = True
 
     def _subscribe(self, subject: str) -> None:
         subscriber = self._client.subscriber(
@@ -129,7 +133,7 @@ class _Rabbit(Broker):
         return []
 
     def is_receiving(self) -> bool:
-        return all(one.running for one in self._subscribers)
+        return not self.broken and all(one.running for one in self._subscribers)
 
     async def close(self) -> None:
         if hasattr(self, "_client"):

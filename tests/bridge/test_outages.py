@@ -1,0 +1,128 @@
+"""A broker that goes away: senders wait, what it kept arrives, and nothing waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from tests.bridge.servers import KINDS, Redis
+
+from busway import Event, EventBus
+from busway_bridge import BridgeError, BridgeHandler, BrokerAwayError, BrokerTransport
+
+AWAY = "redis://127.0.0.1:1"
+
+
+@pytest.fixture(params=list(KINDS))
+def mortal(request, tmp_path):
+    """A server of one's own, to be killed."""
+    server = KINDS[request.param](tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+async def test_nothing_is_lost_when_the_broker_is_killed(mortal, subject, inbox):
+    """Events that are being sent then wait, and all arrive when it is back."""
+    sender, receiver = EventBus(), EventBus()
+    out = BridgeHandler(url=mortal.url, out={"*": subject}, origin="a", timeout=120.0)
+    sender.subscribe(out)
+    receiver.subscribe(inbox)
+    receiver.subscribe(BridgeHandler(url=mortal.url, subjects=[subject], origin="b", ack_wait=2.0))
+
+    killed = asyncio.Event()
+
+    async def send(first):
+        for n in range(first, 200, 4):
+            if n >= 100:
+                await killed.wait()
+            (await sender.publish(Event("user.login", {"n": n}))).raise_for_errors()
+
+    async with sender, receiver:
+        sending = asyncio.gather(*map(send, range(4)))
+        await inbox.count(50)
+        if mortal.forgets_for:  # there is nothing to wait for but time
+            await asyncio.sleep(mortal.forgets_for)
+        killing = asyncio.to_thread(mortal.kill)
+        killed.set()
+        await killing
+        await asyncio.to_thread(mortal.start)
+        await sending
+        async with asyncio.timeout(120):
+            while len(set(inbox.numbers)) < 200:
+                await asyncio.sleep(0.05)
+    assert set(inbox.numbers) == set(range(200))
+    assert out.health()["sent"] == 200
+
+
+async def test_an_event_that_is_not_acknowledged_fails_loudly():
+    """Within the time that it is given; the outcome says so, without secrets."""
+    bus = EventBus()
+    bus.subscribe(BridgeHandler(url="redis://u:s3cret@127.0.0.1:1", out={"*": "s"}, timeout=0.3))
+    result = await bus.publish(Event("user.login"))
+    (error,) = result.errors
+    assert isinstance(error, BridgeError)
+    assert "redis://127.0.0.1:1 has not acknowledged event" in str(error)
+    assert "s3cret" not in str(error)
+
+
+async def test_no_more_wait_than_the_buffer_holds():
+    """The others wait for a place, and fail in time as well."""
+    bus = EventBus()
+    bus.subscribe(BridgeHandler(url=AWAY, out={"*": "s"}, timeout=0.3, buffer=2))
+    results = await bus.publish_many([Event("user.login") for _ in range(5)])
+    told = sorted(str(result.errors[0]).partition(": ")[2] for result in results)
+    assert told[:3] == ["it is too slow"] * 3
+    assert all(one.startswith("BrokerAwayError") for one in told[3:])
+
+
+async def test_a_bus_starts_though_its_broker_is_away(tmp_path, subject, inbox, caplog):
+    """It says so, and what is sent and received begins when the broker comes."""
+    server = Redis(tmp_path)
+    bus = EventBus()
+    bridge = BridgeHandler(
+        url=server.url, out={"user.*": subject}, subjects=[subject], origin="here"
+    )
+    bus.subscribe(bridge)
+    bus.subscribe(inbox)
+    caplog.set_level(logging.WARNING, "busway.bridge")
+    try:
+        async with bus:
+            assert "cannot be reached" in caplog.text
+            publishing = asyncio.create_task(bus.publish(Event("user.login", {"n": 1})))
+            await asyncio.to_thread(server.start)
+            assert (await publishing).ok
+            transport = BrokerTransport(f"{server.url}?subject={subject}&origin=there")
+            await transport.start()
+            await transport.send(Event("user.login", {"n": 2}))
+            await transport.stop()
+            await inbox.count(2)
+    finally:
+        server.kill()
+
+
+async def test_a_stream_that_is_gone_is_made_anew(redis, subject, inbox):
+    """FastStream gives up on it; the bridge begins again."""
+    from redis.asyncio import Redis as Client
+
+    bus = EventBus()
+    bus.subscribe(inbox)
+    bus.subscribe(BridgeHandler(url=redis.url, subjects=[subject], origin="here"))
+    async with bus, Client.from_url(redis.url) as client:
+        await client.delete(subject)
+        async with asyncio.timeout(60):
+            while not inbox.events:
+                transport = BrokerTransport(f"{redis.url}?subject={subject}&origin=there")
+                await transport.start()
+                await transport.send(Event("user.login", {"n": 1}))
+                await transport.stop()
+                await asyncio.sleep(0.5)
+
+
+async def test_a_transport_says_that_its_broker_is_away():
+    """At once, for whoever asked."""
+    transport = BrokerTransport(AWAY)
+    with pytest.raises(BrokerAwayError, match=r"redis://127\.0\.0\.1:1 cannot be reached"):
+        await transport.start()
+    await transport.stop()

@@ -1,0 +1,127 @@
+"""What a broker promises is looked at when the bus starts, and when somebody asks."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from tests.bridge.servers import Redis
+
+from busway import Event, EventBus
+from busway_bridge import BridgeError, BridgeHandler, BrokerTransport
+
+
+class Lazy(Redis):
+    """Redis as it is configured by Debian, almost."""
+
+    sync = "everysec"
+
+
+@pytest.fixture
+def lazy(tmp_path):
+    server = Lazy(tmp_path)
+    server.start()
+    yield server
+    server.kill()
+
+
+async def test_a_redis_that_syncs_late_is_told_of(lazy, caplog):
+    """At start, in the log; the remedy with it."""
+    bus = EventBus()
+    bus.subscribe(BridgeHandler(url=lazy.url, out={"*": "s"}))
+    caplog.set_level(logging.WARNING, "busway.bridge")
+    async with bus:
+        assert "`appendfsync always`" in caplog.text
+
+
+async def test_the_doctor_is_told_as_well(lazy):
+    """From within a loop, too."""
+    (finding,) = BridgeHandler(url=lazy.url, out={"*": "s"}).busway_diagnose()
+    assert "`appendfsync always`" in finding
+
+
+def test_the_doctor_is_told_that_a_broker_is_away():
+    """Without a secret."""
+    bridge = BridgeHandler(url="nats://u:s3cret@127.0.0.1:1", out={"*": "s"})
+    (finding,) = bridge.busway_diagnose()
+    assert "nats://127.0.0.1:1 cannot be reached" in finding
+    assert "s3cret" not in finding
+
+
+async def test_what_keeps_its_promises_has_nothing_to_tell(server, subject):
+    """As the tests' servers do."""
+    transport = BrokerTransport(f"{server.url}?subject={subject}")
+    assert await transport.start() == []
+    await transport.stop()
+
+
+async def test_a_stream_in_memory_is_told_of(servers, subject):
+    """And one that forgets, and one that knows no duplicates."""
+    import nats
+    from nats.js.api import StorageType, StreamConfig
+
+    server = servers("nats")
+    client = await nats.connect(server.url)
+    await client.jetstream().add_stream(
+        StreamConfig(name=subject, subjects=[subject], storage=StorageType.MEMORY, max_msgs=10)
+    )
+    await client.close()
+    transport = BrokerTransport(f"{server.url}?subject={subject}")
+    told = await transport.start()
+    await transport.stop()
+    assert [one.partition(subject + " ")[2].partition(subject + " ")[2] for one in told] == [
+        "is in memory, and lost with the server: make it of files",
+        "forgets what is old, read or not: lift its limits",
+    ]
+
+
+async def test_a_consumer_that_acknowledges_by_itself_is_refused(servers, subject):
+    """It would lose what fails."""
+    import nats
+    from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
+
+    server = servers("nats")
+    client = await nats.connect(server.url)
+    manager = client.jetstream()
+    await manager.add_stream(StreamConfig(name=subject, subjects=[subject]))
+    await manager.add_consumer(
+        subject, ConsumerConfig(durable_name=f"busway-{subject}", ack_policy=AckPolicy.NONE)
+    )
+    await client.close()
+
+    async def handle(event):
+        return True
+
+    transport = BrokerTransport(f"{server.url}?subject={subject}", handle=handle)
+    with pytest.raises(BridgeError, match="acknowledges by itself"):
+        await transport.start()
+    await transport.stop()
+
+
+async def test_a_second_try_adds_nothing_to_a_stream(servers, subject):
+    """JetStream knows the event by its id."""
+    import nats
+
+    server = servers("nats")
+    transport = BrokerTransport(f"{server.url}?subject={subject}")
+    await transport.start()
+    event = Event("user.login")
+    await transport.send(event)
+    await transport.send(event)
+    await transport.stop()
+    client = await nats.connect(server.url)
+    assert (await client.jetstream().stream_info(subject)).state.messages == 1
+    await client.close()
+
+
+async def test_a_redis_consumer_that_ended_well_is_forgotten(redis, subject, inbox):
+    """So they do not add up with every start."""
+    from redis.asyncio import Redis as Client
+
+    bus = EventBus()
+    bus.subscribe(inbox)
+    bus.subscribe(BridgeHandler(url=redis.url, subjects=[subject]))
+    async with bus:
+        pass
+    async with Client.from_url(redis.url) as client:
+        assert await client.xinfo_consumers(subject, "busway") == []
