@@ -115,8 +115,8 @@ def _native_redis(url, subject, payload, counted):
         async with Redis.from_url(url, protocol=2) as client:
             await client.xgroup_create(subject, "g", id="0", mkstream=True)
 
-            async def receive():
-                while True:
+            async def receive(ended):
+                while not ended.is_set():
                     read = await client.xreadgroup(
                         "g", "c", {subject: ">"}, count=_BATCH, block=500
                     )
@@ -147,8 +147,8 @@ def _native_nats(url, subject, payload, counted):
         client = await nats.connect(url)
         pulled = await client.jetstream().pull_subscribe(subject, "g", stream=subject)
 
-        async def receive():
-            while True:
+        async def receive(ended):
+            while not ended.is_set():
                 for message in await pulled.fetch(_BATCH, timeout=5):
                     await counted(message)
                     await message.ack()
@@ -198,15 +198,17 @@ def _native_rabbit(url, subject, payload, counted):
 
 @asynccontextmanager
 async def _running(receive):
-    tasks = []
+    tasks, ended = [], asyncio.Event()
 
     async def begin():
-        tasks.append(asyncio.create_task(receive()))
+        tasks.append(asyncio.create_task(receive(ended)))
 
     yield begin
-    for task in tasks:
-        task.cancel()
-        await asyncio.wait([task])
+    ended.set()
+    for task in tasks:  # clients that are cancelled may go on
+        done, _ = await asyncio.wait([task], timeout=2)
+        if not done:
+            task.cancel()
 
 
 FASTSTREAM = {

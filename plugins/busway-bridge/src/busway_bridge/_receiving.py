@@ -55,6 +55,7 @@ class Receiver:
         self._none_under_way = asyncio.Event()
         self._none_under_way.set()
         self._options = options
+        self._via = options.via
         self._handle = handle
         self._send = send
         self._drops_own = drops_own
@@ -92,7 +93,7 @@ class Receiver:
             self._told = True
             log.warning(
                 "%s: what comes from %s cannot be settled, and will come again: %s",
-                self._options.via,
+                self._via,
                 message.subject,
                 str(error) or type(error).__name__,
             )
@@ -113,7 +114,7 @@ class Receiver:
     async def _take(self, message: Message) -> bool:
         """Whether it is settled; else it is to come again."""
         try:
-            event = wire.decode(message.body)
+            event = wire.decode(message.body, self._via)
         except (WireError, EventError) as error:
             self.counts["rejected"] += 1
             return await self._bury(message, str(error))
@@ -128,8 +129,7 @@ class Receiver:
             return True
         done = False
         try:
-            marked = {**event.metadata, wire.VIA: self._options.via}
-            done = await self._handle(event.replace(metadata=marked))
+            done = await self._handle(event)
         finally:
             self._window.end(key, done=done)
         return await self._settle(message, event, done=done)

@@ -99,6 +99,7 @@ class BridgeHandler(EventHandler):
             ).named()
         elif out or subjects:
             raise ValueError("url: the broker's is needed, since `out` or `subjects` is set")
+        self._via = "" if self._options is None else self._options.via
         if self._options is not None:
             module_of(self._options)
         if self._options and not (self._routes.subjects or self._options.subjects):
@@ -130,7 +131,7 @@ class BridgeHandler(EventHandler):
         """
         subject = self._routes.subject(event.type)
         options = self._options
-        if options is None or subject is None or event.metadata.get(wire.VIA) == options.via:
+        if options is None or subject is None or event.metadata.get(wire.VIA) == self._via:
             self._counts.add("skipped")
             raise SkipHandler
         try:

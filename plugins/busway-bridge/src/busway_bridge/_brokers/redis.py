@@ -16,6 +16,7 @@ from faststream.redis.parser import MessageFormat
 from redis.exceptions import RedisError, ResponseError
 
 from busway_bridge._brokers.base import GRACE, Broker, Take, whole
+from busway_bridge._brokers.batches import Batches, Item
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,11 @@ __all__ = ["make"]
 
 _PREFETCH: Final = 16
 _POLL: Final = 500  # milliseconds that a read blocks
+_KEEPALIVE: Final = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)  # a peer that is gone without a word is noticed in half a minute
+}
 
 
 class _Plain(MessageFormat):
@@ -78,10 +84,11 @@ class _Redis(Broker):
             message_format=_Plain,
             graceful_timeout=GRACE,
             socket_connect_timeout=5.0,
-            socket_timeout=_POLL / 1000 + 5.0,
             socket_keepalive=True,
+            socket_keepalive_options=_KEEPALIVE,
         )
         self._subscribers: list[TasksMixin] = []
+        self._batches = Batches(self._flush)
         self._redis: Redis = await self._client.connect()
         await self._redis.ping()
         for subject in options.subjects if self.take else ():
@@ -124,9 +131,18 @@ class _Redis(Broker):
         await self.take(_Entry(message, self))
 
     async def send(self, subject: str, body: bytes, key: str) -> None:
-        await self._client.publish(
-            body, stream=subject, maxlen=self.options.maxlen or None, correlation_id=key
-        )
+        await self._batches.send((subject, body, key))
+
+    async def _flush(self, items: Sequence[Item]) -> Sequence[object]:
+        """One round trip, and one sync of the disk, for all."""
+        maxlen = self.options.maxlen or None
+        pipeline = self._redis.pipeline(transaction=False)
+        for subject, body, key in items:
+            await self._client.publish(
+                body, stream=subject, maxlen=maxlen, correlation_id=key, pipeline=pipeline
+            )
+        results: Sequence[object] = await pipeline.execute(raise_on_error=False)
+        return results
 
     async def age(self, subject: str, ids: Sequence[bytes | str | int], idle: float) -> None:
         """Let entries look idle for so many seconds: it is how long they wait to be claimed."""
@@ -168,6 +184,7 @@ class _Redis(Broker):
             await one.stop()
         if tasks:
             await asyncio.wait(tasks)
+        await self._batches.close()
         if self.take:
             with suppress(RedisError, OSError):
                 await self._leave()
