@@ -496,5 +496,5 @@ def test_the_help_imports_no_plugin(busway):
 
 def test_what_it_knows_of_busway_is_true():
     """The groups and the variables are the core's."""
-    assert set(_doctor_installed.GROUPS) == {*GROUPS, "busway.commands"}
+    assert set(_doctor_installed.GROUPS) == {*GROUPS, "busway.commands", "busway.transports"}
     assert _doctor_settings.VARIABLES == VARIABLES

@@ -16,6 +16,7 @@ from tests.proofs.__main__ import names as proofs
 
 import busway
 import busway_audit
+import busway_bridge
 import busway_cache
 import busway_middleware
 import busway_notify
@@ -26,6 +27,7 @@ from busway import exceptions, hookspecs
 from busway._discovery import GROUPS
 from busway.plugins import PluginState
 from busway_audit import AuditLogHandler
+from busway_bridge import BridgeHandler
 from busway_cache import CacheInvalidationHandler
 from busway_notify import Kind, NotificationHandler
 from busway_outbox import Outbox
@@ -36,6 +38,7 @@ HOOKS = [name for name, thing in vars(hookspecs).items() if hasattr(thing, "busw
 PUBLIC = [
     *(("busway", name) for name in busway.__all__),
     *(("busway_audit", name) for name in busway_audit.__all__),
+    *(("busway_bridge", name) for name in busway_bridge.__all__),
     *(("busway_cache", name) for name in busway_cache.__all__),
     *(("busway_middleware", name) for name in busway_middleware.__all__),
     *(("busway_notify", name) for name in busway_notify.__all__),
@@ -47,6 +50,7 @@ SETTINGS = [
     (distribution, name)
     for distribution, plugin in (
         ("busway-audit", AuditLogHandler),
+        ("busway-bridge", BridgeHandler),
         ("busway-cache", CacheInvalidationHandler),
         ("busway-middleware", busway_middleware.FilterInterceptor),
         ("busway-middleware", busway_middleware.FilterMiddleware),
@@ -122,7 +126,7 @@ def test_a_setting_is_in_its_plugin_s_readme(distribution: str, name: str) -> No
     assert re.search(rf"^\| *`{name}` *\|", _readme(distribution), re.MULTILINE)
 
 
-@pytest.mark.parametrize("group", [*GROUPS, "busway.commands"])
+@pytest.mark.parametrize("group", [*GROUPS, "busway.commands", "busway.transports"])
 def test_an_entry_point_group_is_explained(group: str) -> None:
     """In the table of the how-to page."""
     assert f"| `{group}` |" in _page("how-to/plugins.md")
@@ -152,7 +156,8 @@ def _options(*command: str) -> set[str]:
 _AUDIT = [f"audit {one}" for one in ("verify", "tail", "export", "checkpoint", "keygen")]
 
 _OUTBOX = [f"outbox {one}" for one in ("status", "list", "retry", "discard", "purge")]
-_OWN = ["", "run", "plugins", "doctor", "new", "events"]
+_OWN = ["", "run", "work", "plugins", "doctor", "new", "events"]
+
 
 
 @pytest.mark.parametrize("command", [*_OWN, *_AUDIT, *_OUTBOX])

@@ -50,7 +50,7 @@ def test_every_page_with_snippets_is_played() -> None:
 
 def test_every_kind_of_plugin_has_its_page() -> None:
     """The overview leads to one page a group, and none is told of twice."""
-    assert sorted(BY_GROUP) == sorted([*GROUPS, "busway.commands"])
+    assert sorted(BY_GROUP) == sorted([*GROUPS, "busway.commands", "busway.transports"])
     assert len(set(BY_GROUP.values())) == len(BY_GROUP)
 
 

@@ -28,6 +28,10 @@ PACKAGES = {
 OTHERS = sorted(set(PACKAGES) - {"busway"})
 ENTRY_POINTS = {
     "busway-audit": {"busway.handlers": ["audit"], "busway.commands": ["audit"]},
+    "busway-bridge": {
+        "busway.plugins": ["bridge"],
+        "busway.transports": ["amqp", "amqps", "kafka", "nats", "redis", "rediss", "tls"],
+    },
     "busway-cache": {"busway.handlers": ["cache"]},
     "busway-cli": {"console_scripts": ["busway"]},
     "busway-notify": {"busway.handlers": ["notify"]},

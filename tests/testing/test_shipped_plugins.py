@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from importlib_metadata import distributions
+from tests.bridge.servers import Redis
 from tests.cache.servers import RedisServer
 
 from busway import Event
@@ -57,6 +58,26 @@ class TestCacheInRedis(TestCache):
             pytest.skip("redis-server is not installed")
         server = RedisServer(tmp_path).start()
         yield {"cache": server.url}
+        server.kill()
+
+
+class TestBridge(PluginConformance):
+    """As it is installed: it brings nothing."""
+
+    plugin = "bridge"
+
+
+class TestBridgeOverABroker(HandlerConformance):
+    """Out and in."""
+
+    plugin = "bridge"
+    event = Event("user.created", {"user_id": 7, "roles": ["admin"]})
+
+    @pytest.fixture
+    def plugin_settings(self, tmp_path):
+        server = Redis(tmp_path)
+        server.start()
+        yield {"url": server.url, "out": {"user.*": "users"}, "subjects": ["users"]}
         server.kill()
 
 
@@ -170,7 +191,7 @@ class TestOutboxThatRecords(InterceptorConformance):
 def entry_points() -> Iterator[tuple[str, str]]:
     """Group and name, of all plugins in the house; of those installed, where its sources are not.
 
-    Commands are no plugins: they are read by busway-cli alone.
+    Commands and transports are no plugins: they are read by busway-cli alone.
     """
     if PLUGINS.is_dir():
         for path in PLUGINS.glob("*/pyproject.toml"):
@@ -186,7 +207,7 @@ def test_every_plugin_has_its_class() -> None:
     shipped = {
         (group, name)
         for group, name in entry_points()
-        if group.startswith("busway.") and group != "busway.commands"
+        if group.startswith("busway.") and group not in ("busway.commands", "busway.transports")
     }
     here = [one for one in vars(sys.modules[__name__]).values() if isinstance(one, type)]
     tested = {(one.group, one.plugin) for one in here if issubclass(one, Conformance)}
