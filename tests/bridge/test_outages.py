@@ -73,8 +73,8 @@ async def test_no_more_wait_than_the_buffer_holds():
     bus.subscribe(BridgeHandler(url=AWAY, out={"*": "s"}, timeout=0.3, buffer=2))
     results = await bus.publish_many([Event("user.login") for _ in range(5)])
     told = sorted(str(result.errors[0]).partition(": ")[2] for result in results)
-    assert told[:3] == ["it is too slow"] * 3
-    assert all(one.startswith("BrokerAwayError") for one in told[3:])
+    assert told[2:] == ["it is too slow"] * 3
+    assert all(one.startswith("BrokerAwayError") for one in told[:2])
 
 
 async def test_a_bus_starts_though_its_broker_is_away(tmp_path, subject, inbox, caplog):

@@ -36,7 +36,7 @@ class Link:
         self._take = take
         self._sends = sends
         self._broker: Broker | None = None
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[Broker] | None = None
         self._slots = asyncio.Semaphore(options.buffer)
         self._told = False
 
@@ -47,18 +47,24 @@ class Link:
             BridgeError: if it cannot be reached, or will not do.
         """
         broker = self._broker
-        if broker is None or broker.broken:
-            async with self._opening:
-                broker = self._broker
-                if broker is not None and broker.broken:
-                    self._broker = None
-                    await broker.closed()
-                if self._broker is None:
-                    broker = broker_of(self._options, self._take, self._sends)
-                    await broker.opened(_OPENING)
-                    self._broker = broker
-                return self._broker
-        return broker
+        if broker is not None and not broker.broken:
+            return broker
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+        # in a task of its own: clients that are cancelled while they connect leave sockets open
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> Broker:
+        try:
+            broken, self._broker = self._broker, None
+            if broken is not None:
+                await broken.closed()
+            broker = broker_of(self._options, self._take, self._sends)
+            await broker.opened(_OPENING)
+            self._broker = broker
+            return broker
+        finally:
+            self._opening = None
 
     async def send(self, subject: str, body: bytes, key: str) -> None:
         """Hand over a message; try again until the broker acknowledges it, or time is up.
@@ -85,11 +91,20 @@ class Link:
         self._told = False
 
     async def close(self) -> None:
-        """Receive no more, wait for what is being handled, and disconnect."""
-        async with self._opening:
-            broker, self._broker = self._broker, None
-            if broker is not None:
-                await broker.closed()
+        """Receive no more, wait for what is being handled, and disconnect; also if cancelled."""
+        closing = asyncio.create_task(self._close())
+        try:
+            await asyncio.shield(closing)
+        finally:
+            if not closing.done():
+                await asyncio.wait([closing])
+
+    async def _close(self) -> None:
+        if self._opening is not None:
+            await asyncio.gather(self._opening, return_exceptions=True)
+        broker, self._broker = self._broker, None
+        if broker is not None:
+            await broker.closed()
 
     async def keep(self, interval: float = 1.0) -> None:
         """Keep receiving: open it again whenever it is not open, or gave up. Runs for ever."""
