@@ -78,21 +78,30 @@ def _faststream_nats(url, subject, payload, counted):
 
 
 def _faststream_rabbit(url, subject, payload, counted):
-    from faststream.rabbit import Channel, QueueType, RabbitBroker, RabbitQueue
+    from faststream.rabbit import (
+        Channel,
+        ExchangeType,
+        QueueType,
+        RabbitBroker,
+        RabbitExchange,
+        RabbitQueue,
+    )
 
     queue = RabbitQueue(subject, queue_type=QueueType.QUORUM)
+    exchange = RabbitExchange(subject, type=ExchangeType.FANOUT, durable=True)
 
     @asynccontextmanager
     async def out():
         async with RabbitBroker(url, logger=_QUIET) as broker:
-            await broker.declare_queue(queue)
-            yield lambda number: broker.publish(payload(number), subject, persist=True)
+            declared = await broker.declare_queue(queue)
+            await declared.bind(await broker.declare_exchange(exchange))
+            yield lambda number: broker.publish(payload(number), exchange=exchange, persist=True)
 
     @asynccontextmanager
     async def come():
         broker = RabbitBroker(url, logger=_QUIET, default_channel=Channel(prefetch_count=_BATCH))
 
-        @broker.subscriber(queue)
+        @broker.subscriber(queue, exchange)
         async def handle(message: dict):
             await counted(message)
 
