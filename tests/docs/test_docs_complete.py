@@ -159,7 +159,6 @@ _OUTBOX = [f"outbox {one}" for one in ("status", "list", "retry", "discard", "pu
 _OWN = ["", "run", "work", "plugins", "doctor", "new", "events"]
 
 
-
 @pytest.mark.parametrize("command", [*_OWN, *_AUDIT, *_OUTBOX])
 def test_a_command_s_options_are_in_the_reference(command: str) -> None:
     """Those that `--help` lists, all of them and no others."""
