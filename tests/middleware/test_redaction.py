@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 from collections import OrderedDict
+from enum import Enum
 from types import MappingProxyType
 
 import pytest
@@ -37,6 +38,18 @@ def redacted(payload, **settings):
 def test_a_key_that_is_named_is_hidden(key):
     """Or ends in the name as a word of its own, whatever the case and spelling."""
     assert redacted({key: CANARY, "user_id": 7}) == {key: REDACTED, "user_id": 7}
+
+
+class Field(str, Enum):  # noqa: UP042 - its str() is not its value
+    SECRET = "password"
+
+
+def test_a_key_is_the_text_that_it_is():
+    """Whatever its own `str()` says; and no key makes an equal one known as harmless."""
+    redaction = RedactionMiddleware()
+    for key in (Field.SECRET, "password"):
+        event = Event("user.login", {key: CANARY})
+        assert redaction(event).payload == {"password": REDACTED}
 
 
 @pytest.mark.parametrize("key", ["tokens", "token_count", "passwords", "detoken", 7, None])
@@ -185,11 +198,13 @@ async def test_what_was_hidden_is_counted(bus, hear):
 
 
 def test_keys_that_are_data_do_not_fill_the_memory():
-    """Those that were looked at are remembered, up to a number."""
+    """Those that were looked at are remembered, up to a number, if they are short."""
     middleware = RedactionMiddleware()
     for number in range(25_000):
         middleware(Event("user.login", {f"key{number}": 1}))
+    middleware(Event("user.login", {"long" * 1_000: 1}))
     assert len(middleware._known) <= 10_000
+    assert max(map(len, middleware._known)) <= 100
 
 
 @pytest.mark.parametrize("key", ["abc", "g" * 64, "ab" * 31, b"x"])

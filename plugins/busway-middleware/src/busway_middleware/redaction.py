@@ -23,6 +23,7 @@ _DEFAULT: Final = ("password", "token", "authorization")
 _DOMAIN: Final = b"busway-middleware-redact-1\0"
 _BETWEEN_WORDS: Final = re.compile(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _MOST_KNOWN: Final = 10_000
+_LONGEST_KNOWN: Final = 100
 _MAX_DEPTH: Final = 100
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})  # most of what payloads hold
 _Seen: TypeAlias = dict[int, tuple[object, object]]
@@ -64,7 +65,7 @@ class RedactionMiddleware:
         names = names_of("redact", redact)
         self._pattern = re.compile("|".join(map(_pattern, names)) or r"(?!)")
         self._key = key_of("redact_key", redact_key)
-        self._known: set[object] = set()  # keys that were looked at, and stand for nothing hidden
+        self._known: set[str] = set()  # keys that were looked at, and stand for nothing hidden
         self._counts = Counts("redacted")
 
     def __call__(self, event: Event) -> Event:
@@ -106,7 +107,7 @@ class RedactionMiddleware:
         if isinstance(container, Mapping):
             changed: dict[object, object] = {}
             for key, value in container.items():
-                if key not in self._known and self._hides(key):
+                if (type(key) is not str or key not in self._known) and self._hides(key):
                     changed[key] = self._stand_in(value)
                 elif (applied := self._apply(value, seen, depth)) is not value:
                     changed[key] = applied
@@ -117,12 +118,13 @@ class RedactionMiddleware:
         return items if isinstance(container, list) else tuple(items)
 
     def _hides(self, key: object) -> bool:
-        name = key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)
+        name = _name(key)
         if self._pattern.fullmatch(_words(name)) or self._pattern.fullmatch(name.lower()):
             return True
         if len(self._known) >= _MOST_KNOWN:  # of keys that are data: ids, say
             self._known.clear()
-        self._known.add(key)
+        if len(name) <= _LONGEST_KNOWN:
+            self._known.add(name)
         return False
 
     def _stand_in(self, value: object) -> str:
@@ -130,6 +132,13 @@ class RedactionMiddleware:
             return REDACTED
         digest = hmac.digest(self._key, _DOMAIN + _canonical(value), "sha256")
         return f"[redacted:{digest.hex()[:32]}]"
+
+
+def _name(key: object) -> str:
+    """A key as the text that JSON would have of it, whatever its own `str()` makes of it."""
+    if isinstance(key, str):  # the member of an enum, say
+        return str.__str__(key)
+    return key.decode("utf-8", "replace") if isinstance(key, bytes) else str(key)
 
 
 def _canonical(value: object) -> bytes:
