@@ -8,6 +8,10 @@ from busway import Event, EventType, MiddlewareError
 from busway_middleware import INVALIDATIONS, FilterMiddleware
 
 
+async def says_no_later(event):
+    return False
+
+
 def passes(middleware, type_="user.login", source=""):
     event = Event(type_, source=source)
     passed = middleware(event)
@@ -155,9 +159,11 @@ async def test_a_predicate_that_raises_stops_the_event(bus):
         ({"exempt": "user.updated"}, "exempt: a list of str"),
         ({"allow": "yes"}, "allow: a callable"),
         ({"deny": 1}, "deny: a callable"),
+        ({"allow": says_no_later}, "allow: a plain function"),
+        ({"deny": says_no_later}, "deny: a plain function"),
     ],
 )
 def test_a_setting_that_is_wrong_is_named(settings, culprit):
-    """A str would be a list of letters."""
+    """A str would be a list of letters, and a coroutine always true."""
     with pytest.raises(TypeError, match=f"^{culprit}"):
         FilterMiddleware(**settings)

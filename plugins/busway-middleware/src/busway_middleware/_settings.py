@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -62,6 +63,8 @@ def predicate_of(name: str, value: object) -> Callable[[object], object] | None:
     """A callable of the event, if there is one; from a file there is none."""
     if value is not None and not callable(value):
         raise _unexpected(name, "a callable of the event (given in code)", value)
+    if inspect.iscoroutinefunction(value):
+        raise TypeError(f"{name}: a plain function is expected, since a middleware awaits nothing")
     return value
 
 
