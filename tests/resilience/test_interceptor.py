@@ -326,6 +326,28 @@ async def test_handlers_of_several_policies_are_told_together(bus, hear, fails, 
     assert told["dead_letters"] == 3
 
 
+@pytest.mark.parametrize("broken", ["one", "two"])
+async def test_a_file_that_can_be_written_hides_no_other_that_cannot(
+    bus, hear, fails, tmp_path, broken, unlogged
+):
+    """Whichever comes first."""
+    (tmp_path / broken).mkdir()
+    bus.add_interceptor(ResilienceInterceptor())
+    for name in ("one", "two"):
+        hear(fails(ValueError()), name=name, dead_letter=str(tmp_path / name))
+    await bus.publish(Event(EVENT))
+    assert "IsADirectoryError" in health(bus)["dead_letter_error"]
+
+
+async def test_handlers_of_one_name_hide_no_open_circuit(bus, hear, fails, unlogged):
+    """They are told together, if they have several policies."""
+    bus.add_interceptor(ResilienceInterceptor())
+    hear(fails(ValueError()), name="same", breaker_failures=1)
+    hear(fails(), name="same", breaker_failures=2)
+    await bus.publish(Event(EVENT))
+    assert health(bus)["circuit_same"] == "open; closed"
+
+
 async def test_a_handler_that_was_unsubscribed_is_let_go(bus, hear, fails, unlogged):
     """Nothing keeps it."""
     bus.add_interceptor(

@@ -125,9 +125,7 @@ class ResilienceInterceptor:
         for part in tuple(self._parts.values()):
             for key, value in part.health().items():
                 before = told.get(key)
-                if isinstance(before, int) and isinstance(value, int):
-                    value += before  # noqa: PLW2901 - handlers of several policies
-                told[key] = value
+                told[key] = value if before is None else _together(before, value)
         return {**told, "unmatched": ", ".join(tuple(self._unmatched))}
 
     def _parts_of(self, policy: Policy) -> Iterator[_Part]:
@@ -157,3 +155,10 @@ class ResilienceInterceptor:
     def _part(self, kind: Callable[_P, _Part], *args: _P.args, **settings: _P.kwargs) -> _Part:
         key = (kind, *settings.items())
         return self._parts.get(key) or self._parts.setdefault(key, kind(*args, **settings))
+
+
+def _together(one: int | str, other: int | str) -> int | str:
+    """What handlers of several policies say under one key."""
+    if isinstance(one, int) and isinstance(other, int):
+        return one + other
+    return "; ".join(dict.fromkeys(str(told) for told in (one, other) if told))
