@@ -339,7 +339,8 @@ def test_a_line_that_is_none_is_named(tmp_path, line):
 
 
 @pytest.mark.parametrize(
-    ("path", "error"), [("", ValueError), ("a\0b", ValueError), (7, TypeError)]
+    ("path", "error"),
+    [("", ValueError), ("a\0b", ValueError), (7, TypeError), ("~no-such-user/x", ValueError)],
 )
 def test_a_path_that_is_none_is_refused(path, error):
     """With the setting's name."""

@@ -156,6 +156,14 @@ async def test_stamina_can_be_switched_off(bus, hear, fails, outcome):
     assert function.calls == 1
 
 
+def test_a_module_of_an_error_that_breaks_is_named(tmp_path, monkeypatch):
+    """Whatever it raises when it is imported."""
+    (tmp_path / "breaks_at_import.py").write_text("raise RuntimeError\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match=r"^retry_on: 'breaks_at_import\.Error'"):
+        RetryInterceptor(retries=1, retry_on=["breaks_at_import.Error"])
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "culprit"),
     [
@@ -170,6 +178,8 @@ async def test_stamina_can_be_switched_off(bus, hear, fails, outcome):
         ({"retry_wait": -1}, ValueError, "retry_wait: "),
         ({"retry_max_wait": "5"}, TypeError, "retry_max_wait: "),
         ({"retry_jitter": float("inf")}, ValueError, "retry_jitter: "),
+        ({"retry_jitter": float("nan")}, ValueError, "retry_jitter: "),
+        ({"retry_jitter": 10**400}, ValueError, "retry_jitter: "),
     ],
 )
 def test_a_setting_that_is_wrong_is_named(settings, error, culprit):

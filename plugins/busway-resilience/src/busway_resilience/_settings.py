@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pkgutil
+import sys
 from collections.abc import Iterable
-from math import isfinite
 from pathlib import Path
 
 __all__ = ["count_of", "errors_of", "path_of", "seconds_of"]
@@ -16,7 +16,7 @@ def seconds_of(name: str, value: object, *, zero: bool = True) -> float:
         return 0.0
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise _unexpected(name, "a number of seconds", value)
-    if not isfinite(value) or value < 0 or not (zero or value):
+    if not 0 <= value <= sys.float_info.max or not (zero or value):
         floor = "0 or more" if zero else "more than 0"
         raise ValueError(f"{name}: a number of seconds, {floor}, is expected, not {value}")
     return float(value)
@@ -41,7 +41,10 @@ def path_of(name: str, value: object) -> Path | None:
         raise _unexpected(name, "a path", value)
     if "\0" in str(value):
         raise ValueError(f"{name}: the path of a file is expected, not {value!r}")
-    return Path(value).expanduser().absolute()
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError as error:  # `~stranger`
+        raise ValueError(f"{name}: {value} has no home directory") from error
 
 
 def errors_of(name: str, value: object) -> tuple[type[Exception], ...]:
@@ -56,14 +59,18 @@ def _error_of(name: str, value: object) -> type[Exception]:
     if isinstance(value, str):
         try:
             found = pkgutil.resolve_name(value if "." in value else f"builtins.{value}")
-        except (ImportError, AttributeError, ValueError):
-            found = None
+        except Exception as error:
+            raise _no_error(name, value) from error  # of a module that breaks, whatever it raises
     if not (isinstance(found, type) and issubclass(found, Exception)):
-        raise ValueError(  # noqa: TRY004 - most often a name that leads nowhere
-            f"{name}: {value!r} is no exception that there is; say `OSError`, or module and name "
-            "as in `httpx2.HTTPError`"
-        )
+        raise _no_error(name, value)
     return found
+
+
+def _no_error(name: str, value: object) -> ValueError:
+    return ValueError(
+        f"{name}: {value!r} is no exception that there is; say `OSError`, or module and name as in "
+        "`httpx2.HTTPError`"
+    )
 
 
 def _unexpected(name: str, wanted: str, value: object) -> TypeError:
