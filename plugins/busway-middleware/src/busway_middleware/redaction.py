@@ -130,7 +130,11 @@ class RedactionMiddleware:
     def _stand_in(self, value: object) -> str:
         if self._key is None:
             return REDACTED
-        digest = hmac.digest(self._key, _DOMAIN + _canonical(value), "sha256")
+        try:
+            told = _canonical(value)
+        except Exception:  # noqa: BLE001 - nested too deep, or a stranger's repr; hidden all the same
+            return REDACTED
+        digest = hmac.digest(self._key, _DOMAIN + told, "sha256")
         return f"[redacted:{digest.hex()[:32]}]"
 
 
