@@ -32,14 +32,15 @@ def encode(event: Event, handler: str, error: Exception) -> bytes:
     return _json(fields).encode() + b"\n"
 
 
-def decode(line: str) -> tuple[Event, dict[str, str]]:
+def decode(line: bytes) -> tuple[Event, dict[str, str]]:
     """The event of a line, as it was, and what became of it.
 
     Raises:
-        ValueError: if it is no JSON.
+        ValueError: if it is no JSON in UTF-8.
+        RecursionError: if it is nested too deep.
         EventError: if it is no event.
     """
-    event = Event.from_dict(json.loads(line))
+    event = Event.from_dict(json.loads(line.decode()))
     told = {key: event.metadata.get(key, "") for key in KEYS}
     kept = {key: value for key, value in event.metadata.items() if key not in KEYS}
     return event.replace(metadata=kept), told

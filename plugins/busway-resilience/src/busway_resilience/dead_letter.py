@@ -130,10 +130,10 @@ def read_dead_letters(path: str | Path) -> Iterator[DeadLetter]:
         OSError: if the file cannot be read.
         EventError: if a line is no event, of a type that is not registered say; it names the line.
     """
-    with Path(path).open(encoding="utf-8") as file:
+    with Path(path).open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 event, told = _letters.decode(line)
-            except (ValueError, EventError) as error:
+            except (ValueError, RecursionError, EventError) as error:
                 raise EventError(f"line {number} of {path} is no dead letter: {error}") from error
             yield DeadLetter(event, *(told[key] for key in _letters.KEYS))
