@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from math import isfinite
 from typing import Final
 from uuid import UUID
 
@@ -22,6 +23,9 @@ KEYS: Final = ("deadletterhandler", "deadlettererror", "deadlettertime")
 
 _LONGEST: Final = 1_000
 """Characters of an error's message, or of a `repr`, that are kept."""
+
+_DEEPEST: Final = 20
+"""Containers around one that JSON cannot be made of, of which the others are kept."""
 
 
 def encode(event: Event, handler: str, error: Exception) -> bytes:
@@ -52,17 +56,31 @@ def _json(fields: dict[str, object]) -> str:
     except Exception:  # noqa: BLE001 - keys, NaN, a cycle, a deep nest, what a stranger raises
         payload = fields["payload"]
         items = payload.items() if isinstance(payload, Mapping) else ()
-        fields["payload"] = {str(key): _json_value(value) for key, value in items}
+        fields["payload"] = {str(key): _json_value(value, ()) for key, value in items}
         return json.dumps(fields, default=_plain, allow_nan=False)
 
 
-def _json_value(value: object) -> object:
-    """A value if JSON can be made of it; else its `repr`."""
+def _json_value(value: object, within: tuple[object, ...]) -> object:
+    """A value if JSON can be made of it; else what it can be made of in it; else its `repr`."""
+    if isinstance(value, float):  # there may be very many, and one NaN
+        return value if isfinite(value) else _tagged(value)
     try:
         json.dumps(value, default=_plain, allow_nan=False)
     except Exception:  # noqa: BLE001 - as above
-        return _tagged(value)
+        try:
+            return _json_parts(value, within)
+        except Exception:  # noqa: BLE001 - as above
+            return _tagged(value)
     return value
+
+
+def _json_parts(value: object, within: tuple[object, ...]) -> object:
+    if len(within) < _DEEPEST and not any(value is one for one in within):
+        if isinstance(value, Mapping):
+            return {str(key): _json_value(one, (*within, value)) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [_json_value(one, (*within, value)) for one in value]
+    return _tagged(value)
 
 
 def _plain(value: object) -> object:
