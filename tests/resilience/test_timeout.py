@@ -84,6 +84,23 @@ async def test_one_that_returns_though_it_was_cancelled_is_ok(bus, hear, gate, o
 
     hear(stubborn)
     assert outcome(await bus.publish(Event(EVENT)))[0] == "ok"
+    assert bus.health()["timeout"] == {"timeouts_worker": 1}
+
+
+async def test_what_fails_while_it_is_cancelled_is_the_outcome(bus, hear, gate, outcome):
+    """It was cancelled all the same, and is counted."""
+    bus.add_interceptor(TimeoutInterceptor(timeout=0.01))
+
+    async def clumsy(event):
+        try:
+            await gate(event)
+        finally:
+            raise KeyError("cleaning up")
+
+    hear(clumsy)
+    status, error = outcome(await bus.publish(Event(EVENT)))
+    assert (status, type(error)) == ("failed", KeyError)
+    assert bus.health()["timeout"] == {"timeouts_worker": 1}
 
 
 async def test_cancelling_the_publisher_passes(bus, hear, gate):

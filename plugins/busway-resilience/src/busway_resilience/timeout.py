@@ -57,8 +57,10 @@ class TimeoutInterceptor:
             except TimeoutError as error:
                 if not limit.expired():
                     raise
-                state.add()
                 raise HandlerTimeoutError(state.name, timeout) from error
+            finally:
+                if limit.expired():
+                    state.add()
 
         return call
 
