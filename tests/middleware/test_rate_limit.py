@@ -73,6 +73,13 @@ def test_values_of_several_kinds_are_told_apart(value):
     assert passed(middleware, failed(value), failed(value), failed("other")) == [True, False, True]
 
 
+def test_a_text_uses_up_no_limit_of_another_kind():
+    """Who chooses a text cannot take the number or UUID of another."""
+    middleware = RateLimitMiddleware(rate="1/minute", per="key", key="ip_address")
+    values = ("1a", 26, str(UUID(int=7)), UUID(int=7), "", None)
+    assert passed(middleware, *map(failed, values)) == [True, True, True, True, True, False]
+
+
 def test_what_has_no_such_key_is_limited_together():
     """To leave it out is no way around the limit."""
     middleware = RateLimitMiddleware(rate="2/minute", per="key", key="ip_address")

@@ -115,8 +115,10 @@ class RateLimitMiddleware:
 def _text(value: object) -> str:
     """A key's value as a text, of whatever can be told apart by it; "" of anything else."""
     if isinstance(value, int):
-        return f"{value:x}"  # there are ints too long for a decimal text
-    return str(value) if isinstance(value, (str, UUID)) else ""
+        return f"int {value:x}"  # there are ints too long for a decimal text
+    if isinstance(value, UUID):
+        return f"uuid {value}"
+    return f"str {value}" if value and isinstance(value, str) else ""
 
 
 def _rate_of(rate: object) -> RateLimitItem:
