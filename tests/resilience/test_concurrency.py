@@ -106,6 +106,19 @@ async def test_a_handler_does_not_wait_for_itself(bus, hear):
     assert seen == [3, 2, 1, 0]
 
 
+async def test_nor_for_what_it_publishes_soon(bus, hear):
+    """It may await that too, so it takes no slot either."""
+    bus.add_interceptor(ConcurrencyInterceptor(max_concurrency=1))
+
+    async def nested(event):
+        if event.payload["n"]:
+            await bus.publish_soon(Event(EVENT, {"n": 0}))
+
+    hear(nested)
+    async with asyncio.timeout(10):
+        assert (await bus.publish(Event(EVENT, {"n": 1}))).ok
+
+
 async def test_a_task_that_outlives_its_handler_waits_its_turn(bus, hear, gate):
     """It is no longer the handler that would wait for itself."""
     bus.add_interceptor(ConcurrencyInterceptor(max_concurrency=1))

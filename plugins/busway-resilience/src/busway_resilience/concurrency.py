@@ -17,8 +17,8 @@ __all__ = ["ConcurrencyInterceptor"]
 class ConcurrencyInterceptor:
     """Lets a handler work on so many events at once; the others wait for their turn.
 
-    The limit holds across event loops and threads. What a handler publishes, and gets to handle
-    itself while it waits for that, takes no slot of its own: it would wait for itself.
+    The limit holds across event loops and threads. What a handler publishes while it runs, and
+    gets to handle itself, takes no slot of its own: it could wait for itself.
 
     Ordering: events wait in the order in which they came.
     Cancellation: ends the waiting, and passes.
