@@ -34,7 +34,7 @@ def hides(name, key):
     "key",
     [
         *("token", "Token", "TOKEN", "access_token", "access-token", "X-Auth-Token", "x.token"),
-        *("accessToken", "AccessToken", "APIToken", "access token"),
+        *("accessToken", "AccessToken", "APIToken", "access token", "user[token]", "token:"),
     ],
 )
 def test_a_name_means_every_key_that_ends_in_it(key):

@@ -32,6 +32,8 @@ def redacted(payload, **settings):
         "accessToken",
         "X-Auth-Token",
         "Authorization",
+        "user[password]",
+        "password:",
         b"token",
     ],
 )

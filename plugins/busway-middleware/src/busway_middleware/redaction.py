@@ -161,4 +161,4 @@ def _pattern(name: str) -> str:
 
 def _words(key: str) -> str:
     """A key in small letters, its words apart: `accessToken` and `Access-Token` as one."""
-    return _BETWEEN_WORDS.sub("_", key).lower()
+    return _BETWEEN_WORDS.sub("_", key).strip("_").lower()
