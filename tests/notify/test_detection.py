@@ -218,6 +218,15 @@ async def test_a_flood_that_is_not_over_is_told_at_stop(recorder):
     ]
 
 
+@pytest.mark.parametrize("at", [datetime.min, datetime.max])
+async def test_a_time_at_the_end_of_the_calendar_hides_nothing(detecting, at):
+    """The zero time of some languages is the first second of year 1."""
+    broken = failure(0).replace(timestamp=at.replace(tzinfo=UTC))
+    odd = [broken, broken.replace(type="user.login")]
+    events = [*odd, *odd, *[failure(second) for second in range(5)]]
+    assert await detecting(events, detect=["address", "login"]) == [ATTACK]
+
+
 async def test_late_failures_count_for_the_flood_that_they_missed(recorder):
     """Disorder of less than a window loses none."""
     handler = NotificationHandler(channels=[recorder], flood_threshold=10)

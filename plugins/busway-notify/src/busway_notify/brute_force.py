@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -51,9 +52,9 @@ class _Attempts(Cooldown):
         for at, which in arrivals:
             self._arrivals.append((time_of(at), int(which)))
 
-    def count(self, start: datetime, end: datetime) -> int:
-        """How many lie between two times, both included."""
-        return sum(start <= at <= end for at, _ in self._arrivals)
+    def count(self, end: datetime, window: timedelta) -> int:
+        """How many lie within the window before a time, both its ends included."""
+        return sum(timedelta(0) <= end - at <= window for at, _ in self._arrivals)
 
     def add(self, event: Event) -> list[datetime]:
         """Remember a failure, once however often it is delivered; all times known, sorted."""
@@ -152,7 +153,7 @@ class BruteForceRule:
             attempts = self.keys.peek(digest_of(*found))
             if attempts is None:
                 return None
-            count = attempts.count(event.timestamp - self._window, event.timestamp)
+            count = attempts.count(event.timestamp, self._window)
         return (*found, count) if count >= self._threshold else None
 
     def _skip(self, event: Event) -> None:

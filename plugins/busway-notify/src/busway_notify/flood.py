@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
@@ -63,8 +64,9 @@ class FloodRule:
         with self._lock:
             at = event.timestamp
             ended = None
-            if self._begin is None or not self._begin <= at <= self._begin + self._window:
-                if self._begin is not None and self._begin - self._window <= at < self._begin:
+            # only differences: the end of a period that begins in 9999 is no datetime
+            if self._begin is None or not timedelta(0) <= at - self._begin <= self._window:
+                if self._begin is not None and timedelta(0) < self._begin - at <= self._window:
                     at = self._begin  # it is late: it counts for the period that it missed
                 else:
                     ended = self._summary()
