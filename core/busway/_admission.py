@@ -141,6 +141,10 @@ class Admission:
         finally:
             _STOPPING.reset(token)
 
+    def is_last_word(self) -> bool:
+        """Whether the caller is, or was started by, a handler's `stop`."""
+        return _STOPPING.get() is self
+
     def is_inside(self) -> bool:
         """Whether the caller is, or was started by, a handler of a live publication."""
         return self._is_ours(CURRENT.get())
@@ -205,7 +209,7 @@ class Admission:
     def _check_doors(self, event: Event, cause: Publication | None) -> None:
         if self.doors is Doors.OPEN:
             return
-        if self.doors is Doors.CLOSING and (self._is_ours(cause) or _STOPPING.get() is self):
+        if self.doors is Doors.CLOSING and (self._is_ours(cause) or self.is_last_word()):
             return
         state = "closing" if self.doors is Doors.CLOSING else "closed"
         raise BusClosedError(f"the bus is {state}: {event.type} was not published")

@@ -152,7 +152,7 @@ class Delivery:
 
     async def _settle(self, lanes: Lanes, publications: Sequence[Publication]) -> None:
         """Wait for what has suspended, and tell of failures, however the waiting ends."""
-        if self._admission.expired:
+        if self._admission.expired and not self._admission.is_last_word():
             lanes.cancel()
         try:
             await lanes.wait()

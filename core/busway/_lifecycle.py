@@ -141,11 +141,12 @@ async def _call(handler: Handler, method: str, *arguments: object) -> None:
 def _own_stop_timeout(handler: Handler) -> float | None:
     """What a handler says that its `stop` needs; None if it says nothing, or no such number."""
     try:
-        seconds: object = getattr(handler, "stop_timeout", None)
-    except Exception:  # noqa: BLE001 - a property of its own may raise whatever it likes
+        said: object = getattr(handler, "stop_timeout", None)
+        if isinstance(said, bool) or not isinstance(said, int | float):
+            return None  # a mock, say, has every attribute
+        seconds = float(said)
+    except Exception:  # noqa: BLE001 - a property may raise whatever it likes; an int be too large
         return None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        return None  # a mock, say, has every attribute
     return seconds if 0 <= seconds < math.inf else None
 
 

@@ -444,6 +444,7 @@ class EventBus:
             try:
                 with self._admission.last_words():
                     await self._lifecycle.stop()
+                await self._drain_or_cancel()  # what they published and did not wait for
             finally:
                 self.close()
 

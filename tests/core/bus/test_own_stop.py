@@ -57,7 +57,19 @@ async def test_a_shorter_time_of_its_own_is_kept(soon, logged):
     assert "0.01 s" in logged()[0].getMessage()
 
 
-@pytest.mark.parametrize("wrong", [None, "60", True, -1, float("nan"), float("inf"), MagicMock()])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        "60",
+        True,
+        -1,
+        float("nan"),
+        float("inf"),
+        pytest.param(10**400, id="huge"),
+        MagicMock(),
+    ],
+)
 async def test_what_is_no_time_is_no_time(soon, wrong):
     """A mock's attribute, say: the bus's time holds."""
     handler = Slow(stop_timeout=wrong)
@@ -118,6 +130,29 @@ async def test_what_is_published_in_stop_is_delivered(bus, hear):
         pass
     assert [event.payload["message"] for event in heard] == ["not flushed"] * 2
     assert [one.handler for one in reporting.result.outcomes] == [before, after]
+
+
+@pytest.mark.parametrize("how", ["publish", "publish_soon"])
+async def test_who_hears_a_last_word_may_wait(bus, hear, soon, how):
+    """A handler that suspends is not cancelled at once, as one is that outlives the drain."""
+    heard = []
+
+    class Speaking(Reporting):
+        async def stop(self):
+            said = getattr(self.bus, how)(Event("error.occurred", {"message": "not flushed"}))
+            if how == "publish":
+                await said
+
+    async def hear_slowly(event):
+        for _ in range(5):
+            await asyncio.sleep(0)
+        heard.append(event.payload["message"])
+
+    hear(hear_slowly)
+    bus.subscribe(Speaking())
+    await bus.start()
+    await soon(bus.stop())
+    assert heard == ["not flushed"]
 
 
 async def test_others_are_still_refused(bus, hear, soon):
