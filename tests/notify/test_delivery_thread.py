@@ -11,7 +11,7 @@ import weakref
 
 import pytest
 
-from busway import Event
+from busway import Event, EventBus
 from busway_notify import DeliveryError, NotificationHandler, RecipientsRefusedError
 
 
@@ -60,6 +60,25 @@ async def test_a_channel_may_say_that_it_is_in_vain():
     assert (pager.sent, health["dead_letters"]) == ([], 1)
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
+async def test_a_channel_that_exits_ends_no_thread(error):
+    """It is one more try that failed, and `stop` waits for all that is queued."""
+    pager = Pager(error)
+    health = await deliver(pager, stop_timeout=10)
+    assert (len(pager.sent), health["delivered"], health["queued"]) == (1, 1, 0)
+
+
+async def test_a_handler_may_be_stopped_after_its_bus_was_closed(caplog):
+    """Nobody is left to tell of what was lost, but the log."""
+    handler = NotificationHandler(channels=[Pager(DeliveryError("no", is_final=True))])
+    bus = EventBus()
+    await handler.start(bus)
+    bus.close()
+    await handler.handle(critical())
+    await handler.stop()
+    assert "was not delivered" in caplog.text
+
+
 async def test_a_channel_may_refuse_some():
     """The others have got it."""
     refused = {"b@example.org": DeliveryError("gone", is_final=True)}
@@ -82,7 +101,7 @@ async def test_a_notification_that_waits_holds_up_no_other(mail_server, mailing)
 
 SCRIPT = """
 import asyncio, sys
-from busway import Event
+from busway import Event, EventBus
 from busway_notify import NotificationHandler
 handler = NotificationHandler(
     channels=[sys.argv[1]], admins=["ops@example.org"], sender="busway@example.org",

@@ -184,7 +184,8 @@ class Outbox:
             session.abort()
             told = f"no answer within {self._patience.timeout:g} s"
             raise DeliveryError(told) from None
-        except Exception as error:  # noqa: BLE001 - whatever it is, another try may help
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - see below
+            # whatever it is, another try may help; and no channel ends the delivery of others
             session.abort()
             # `from None`: what a library puts into its errors may be a secret
             raise DeliveryError(self._tell(error)) from None
@@ -208,7 +209,7 @@ class Outbox:
             self._is_losing = True
             self._losing(self.channel.name, reason)
 
-    def _tell(self, error: Exception) -> str:
+    def _tell(self, error: BaseException) -> str:
         text = text_of(error)
         if not isinstance(error, DeliveryError):
             text = f"{type(error).__name__}: {text}"

@@ -21,6 +21,9 @@ SOURCE: Final = "busway.notify"
 """The source of our reports, by which a handler of ours, in this process or another, knows them."""
 
 
+_UNPUBLISHED: Final = "a report was not published: %s"
+
+
 class Reporter:
     """Publishes one `ERROR_OCCURRED` for a channel that begins to lose notifications.
 
@@ -50,8 +53,12 @@ class Reporter:
             bus = None if self._bus is None else self._bus()
             self._bus = None
         for report in held:
-            if bus is not None:
+            if bus is None:
+                continue
+            try:
                 await bus.publish(report)
+            except BuswayError as error:  # it was closed before this was stopped
+                _log.debug(_UNPUBLISHED, error)
 
     def report(self, channel: str, reason: str) -> None:
         """Publish a report; called by the delivery's thread, which does not wait for it."""
@@ -72,4 +79,4 @@ class Reporter:
         try:
             bus.publish_threadsafe(event)
         except (BuswayError, RuntimeError) as error:  # it is closing, say; the log has it anyway
-            _log.debug("a report was not published: %s", error)
+            _log.debug(_UNPUBLISHED, error)
