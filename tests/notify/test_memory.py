@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -138,6 +139,26 @@ async def test_a_disk_that_refuses_stops_nothing(tmp_path, caplog):
     assert "could not be saved" in caplog.text
 
 
+async def test_a_file_that_cannot_be_read_is_not_set_aside(path, caplog):
+    """It is not broken: its disk is, or who may read it."""
+    path.parent.mkdir()
+    path.symlink_to(path)  # not even root can read that
+    assert len(await detect(path, [])) == 0
+    assert "could not be read" in caplog.text
+    assert not path.with_name("state.json.broken").is_symlink()
+
+
+def test_several_may_save_at_once(path, caplog):
+    """`stop`, say, while the thread of the minute is at it: each waits for the other."""
+    save = NotificationHandler(channels=["log:"], state=str(path))._detection.memory.save
+    threads = [threading.Thread(target=lambda: [save() for _ in range(40)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (caplog.text, [one.name for one in path.parent.iterdir()]) == ("", ["state.json"])
+
+
 async def test_it_is_saved_every_minute(path):
     """While events come, in a thread; what a killed process has lost is a minute."""
     handler = NotificationHandler(channels=["log:"], state=str(path))
@@ -146,8 +167,6 @@ async def test_it_is_saved_every_minute(path):
     memory = handler._detection.memory
     memory._saved -= 61
     await handler.handle(failure(1))
-    import threading
-
     for thread in threading.enumerate():
         if thread.name == "busway-notify-memory":
             thread.join(10)

@@ -48,6 +48,18 @@ def test_a_number_out_of_range_is_named(name, value):
         NotificationHandler(**{name: value})
 
 
+@pytest.mark.parametrize("name", ["state", "dead_letters"])
+@pytest.mark.parametrize("path", ["", " ", ".", "a\0b", "~nobody-of-that-name/file", 7])
+def test_a_path_that_is_no_file_s_is_named(name, path, tmp_path, monkeypatch):
+    """An empty one, of a variable that is not set, is the working directory: it stays."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    with pytest.raises(ValueError, match=f"^{name}: "):
+        NotificationHandler(**{name: path})
+    assert list(tmp_path.iterdir()) == [here]
+
+
 @pytest.mark.parametrize(
     "settings", [{"threshold": 1}, {"max_keys": 1}, {"cooldown": 0}, {"error_cooldown": 0}]
 )

@@ -85,7 +85,7 @@ class Detection:
             _settings.seconds("alert_period", limits.alert_period),
             addresses,
         )
-        self.memory = Memory(limits.state, self._remembered)
+        self.memory = Memory(_settings.file("state", limits.state), self._remembered)
 
     @property
     def event_types(self) -> Sequence[StrEnum]:

@@ -7,12 +7,12 @@ import logging
 import os
 import time
 from contextlib import suppress
-from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
 __all__ = ["Memory", "Remembered"]
 
@@ -45,10 +45,11 @@ class Memory:
         keys: what is remembered, by a name for each.
     """
 
-    def __init__(self, path: str | None, keys: Mapping[str, Remembered]) -> None:
-        self._path = None if path is None else Path(path).expanduser().absolute()
+    def __init__(self, path: Path | None, keys: Mapping[str, Remembered]) -> None:
+        self._path = path
         self._keys = keys
         self._lock = Lock()
+        self._writing = Lock()
         self._saved = time.monotonic()
         self._is_saving = False
         self._process = os.getpid()  # a forked child leaves the file to its parent
@@ -75,9 +76,10 @@ class Memory:
         if self._path is None or os.getpid() != self._process:
             return
         try:
-            kept = {name: keys.state() for name, keys in self._keys.items()}
-            text = json.dumps({"version": _VERSION, "keys": kept}, separators=(",", ":"))
-            _replace(self._path, text.encode())
+            with self._writing:  # `stop` may come while the thread is at it
+                kept = {name: keys.state() for name, keys in self._keys.items()}
+                text = json.dumps({"version": _VERSION, "keys": kept}, separators=(",", ":"))
+                _replace(self._path, text.encode())
         except OSError as error:
             _log.error("what was detected could not be saved to %s: %s", self._path, error)
         finally:
@@ -94,6 +96,8 @@ class Memory:
                 take_up()
         except FileNotFoundError:
             return
+        except OSError as error:
+            _log.error("what was detected could not be read from %s: %s", path, error)
         except Exception as error:  # noqa: BLE001 - whatever stands in it
             what = type(error).__name__
             _log.error("%s is not understood, and set aside: %s", path, what)

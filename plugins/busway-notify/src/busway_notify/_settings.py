@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from busway_notify._text import is_address
 from busway_notify.notification import Addresses
 
-__all__ = ["MAX_KEYS", "addresses", "flag", "hosts", "seconds", "whole_number"]
+__all__ = ["MAX_KEYS", "addresses", "file", "flag", "hosts", "seconds", "whole_number"]
 
 MAX_KEYS: Final = 10_000_000  # gigabytes; a limit that is not reached is no limit
 
@@ -47,6 +48,25 @@ def seconds(name: str, value: object, *, zero: bool = False) -> timedelta:
     if length < timedelta(0) or not (zero or length):
         raise ValueError(problem)
     return length
+
+
+def file(name: str, value: object) -> Path | None:
+    """A path of a file, which need not be there; None for none. A relative one is meant from here.
+
+    Raises:
+        ValueError: if it is blank, no path, or that of a folder.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str | Path) or not str(value).strip() or "\0" in str(value):
+        raise ValueError(f"{name}: the path of a file is expected, not {value!r}")
+    try:
+        path = Path(value).expanduser().absolute()
+    except RuntimeError as error:  # ~ of nobody
+        raise ValueError(f"{name}: {value!r}: {error}") from None
+    if path.is_dir():
+        raise ValueError(f"{name}: {value!r} is a folder; the path of a file is expected")
+    return path
 
 
 def flag(name: str, value: object) -> bool:

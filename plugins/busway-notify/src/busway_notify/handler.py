@@ -171,7 +171,7 @@ class NotificationHandler(EventHandler):
                 means.timeout, _settings.seconds("retry_for", retry_for, zero=True).total_seconds()
             ),
             stop_timeout=seconds,
-            dead_letters=dead_letters,
+            dead_letters=_settings.file("dead_letters", dead_letters),
             name=self.name,
         )
         if any(map(is_queued, self._channels)):

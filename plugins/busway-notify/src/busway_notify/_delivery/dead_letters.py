@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,8 @@ from busway_notify._text import MAX_KEY, one_line
 from busway_notify.json_lines import append_line, json_object
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from busway_notify._delivery.parcel import Parcel
 
 __all__ = ["DeadLetters"]
@@ -33,10 +34,10 @@ class DeadLetters:
         unwritten: how many of them could not be written to the file.
     """
 
-    def __init__(self, path: str | None) -> None:
+    def __init__(self, path: Path | None) -> None:
         self.count = 0
         self.unwritten = 0
-        self._path = None if path is None else Path(path).expanduser().absolute()
+        self._path = path
         self._lock = Lock()
 
     def add(self, channel: str, parcel: Parcel, recipient: str, reason: str) -> None:

@@ -16,6 +16,7 @@ from busway_notify._delivery.report import Reporter
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
+    from pathlib import Path
 
     from busway.bus import EventBus
     from busway_notify._queued import Queued
@@ -43,7 +44,7 @@ class Post:
         queue_size: int,
         patience: Patience,
         stop_timeout: float,
-        dead_letters: str | None,
+        dead_letters: Path | None,
         name: str,
     ) -> None:
         self._letters = DeadLetters(dead_letters)
