@@ -93,6 +93,10 @@ def test_people_who_are_none_are_named(settings, culprit):
         ({"admins": ["ops@example.org"]}, "sender: the channel 'post:'"),
         ({"admins": ["ops"], "sender": "noreply@example.org"}, "admins: 'ops'"),
         ({"admins": ["ops@example.org"], "sender": "us"}, "sender: the channel 'post:'"),
+        *(
+            ({"admins": ["ops@example.org"], "sender": sender}, "sender: the channel 'post:'")
+            for sender in ("@", "Ops, Busway <a@example.org>", "a@example.org, b@example.org")
+        ),
     ],
 )
 def test_a_channel_that_writes_to_people_needs_them(settings, culprit):

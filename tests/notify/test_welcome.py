@@ -56,6 +56,7 @@ def test_a_new_user_is_welcomed(email):
                 "ada@example.org\n",
                 "ada@example.org\r\nBcc: all@example.org",
                 "ada@example.org,bob@example.org",
+                "=?utf-8?q?bob=40example.org=2C?=@example.org",
                 "ada@example.org;bob@example.org",
                 "Ada <ada@example.org>",
                 "ada@example.org\x00",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from email.utils import getaddresses
 from pathlib import Path
 from typing import Final
 
@@ -115,7 +116,7 @@ def addresses(admins: object, sender: object, *, needed_by: str | None) -> Addre
     if not isinstance(sender, str) or not sender.isprintable():
         raise ValueError(f"sender: one line of text is expected, not {sender!r}")
     if needed_by is not None:
-        _require(needed_by, admins=bool(listed), sender="@" in sender)
+        _require(needed_by, admins=bool(listed), sender=_is_mailbox(sender))
     return Addresses(tuple(listed), sender)
 
 
@@ -123,6 +124,12 @@ def _is_name(value: object) -> bool:
     return (
         isinstance(value, str) and value.isprintable() and "," not in value and value.strip() != ""
     )
+
+
+def _is_mailbox(value: str) -> bool:
+    """Whether it is one mail address, or a name and one in angle brackets."""
+    found = getaddresses([value])
+    return len(found) == 1 and is_address(found[0][1])
 
 
 def _require(channel: str, **present: bool) -> None:

@@ -65,5 +65,6 @@ def is_address(value: object) -> TypeGuard[str]:
         isinstance(value, str)
         and len(value) <= _MAX_ADDRESS
         and value.isprintable()
+        and "=?" not in value  # RFC 2047: what it is decoded to may be two addresses
         and _ADDRESS.fullmatch(value) is not None
     )
