@@ -295,6 +295,26 @@ def test_a_handler_that_does_not_stop_well(busway, line):
     assert "Traceback" not in done.stderr
 
 
+def test_a_try_that_is_made_again_is_told(busway, line):
+    """With why, by the library that plugins try again with; not by the bare name of its event."""
+    busway.handler(
+        "again",
+        """
+        async def handle(self, event):
+            import stamina
+            again = stamina.retry_context(on=OSError, attempts=7, wait_initial=0, wait_jitter=0)
+            async for attempt in again:
+                with attempt:
+                    if attempt.num < 7: raise OSError("busy")
+        """,
+    )
+    told = busway("run", stdin=line()).stderr.splitlines()
+    assert told == [
+        *["busway: a try failed, another follows: OSError('busy')"] * 5,
+        "busway: tries that failed: 1 more, 6 in all",
+    ]
+
+
 def test_failures_are_cut_after_five(busway, line):
     """One handler's failures are told five times, each in one line, and the rest as a number."""
     busway.handler("bad", 'def handle(self, event): raise ValueError("no\\nnever")')

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["StderrLog", "logs_on_stderr"]
 
-_LOGGERS: Final = ("busway", "asyncio")
+_RETRIES: Final = "stamina"
+"""The library of plugins that try again; what it says stands beside its message, not in it."""
+_LOGGERS: Final = ("busway", "asyncio", _RETRIES)
 _DELIVERY: Final = "busway.delivery"
 _LOST: Final = ("busway.lifecycle", "busway.bus")
 """Whose errors are a handler that did not start or stop, or an event that was not delivered."""
@@ -44,6 +46,9 @@ class StderrLog(logging.Handler):
             details = "".join(traceback.format_exception(record.exc_info[1]))
         if record.name == _DELIVERY and isinstance(record.args, tuple) and record.args:
             self.repeats.tell(f"failures of {record.args[0]}", _message(record), details)
+        elif record.name == _RETRIES:
+            why = getattr(record, "stamina.caused_by", record.msg)
+            self.repeats.tell("tries that failed", f"a try failed, another follows: {why}")
         else:
             tell(_message(record), details)
 
