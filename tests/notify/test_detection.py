@@ -1,5 +1,6 @@
 """Detection beyond one address: networks, accounts, spraying, logins after failures, floods."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -247,6 +248,23 @@ async def test_so_many_alerts_are_sent_and_the_rest_is_counted(recorder):
     assert "The first of them: 203.0.113.3" in recorder.sent[3].body
     assert "47 brute_force alerts withheld" in recorder.sent[4].body
     assert handler.health()["withheld_alerts"] == 47
+
+
+async def test_clocks_that_are_apart_hide_no_flood_and_bring_no_mails(recorder):
+    """Two machines, two hours apart, whose events come in turns: each has one period."""
+    handler = NotificationHandler(
+        channels=[recorder], threshold=1, max_alerts=3, flood_threshold=10, error_cooldown=0
+    )
+    for number in range(40):
+        at = number - 7200 * (number % 2)
+        await handler.handle(failure(at, f"203.0.113.{number}"))
+    await handler.stop()
+    kinds = Counter(one.kind for one in recorder.sent)
+    assert kinds == {"brute_force": 2 * 3, "flood": 2 * 4}
+    told = [one.body.splitlines()[0] for one in recorder.sent if one.key.endswith("in all")]
+    assert told == ["20 failed logins within 600 s"] * 2 + ["17 brute_force alerts withheld"] * 2
+    keys = [one.idempotency_key for one in recorder.sent]
+    assert len(set(keys)) == len(keys)
 
 
 async def test_another_period_has_alerts_of_its_own(recorder):

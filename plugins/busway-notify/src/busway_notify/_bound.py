@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
+from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from busway_notify._alert import write_alert
 from busway_notify._recent import digest_of
+from busway_notify._window import MOST_PERIODS
 from busway_notify.notification import Addresses, Draft, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime, timedelta
 
     from busway_notify.notification import Notification
@@ -30,6 +33,7 @@ class _Period:
     last: datetime
     sent: int = 0
     withheld: int = 0
+    told: int = 0
     named: list[str] = field(default_factory=list)
 
 
@@ -38,7 +42,7 @@ class AlertBound:
 
     The one after them is told as a flood at once, and when the period is over, or at `end`, how
     many were withheld altogether, and the first of their keys. A period begins with an alert that
-    is further than its length, in either direction, from the beginning of the one before.
+    is further than its length, in either direction, from the beginnings of the last eight.
 
     Args:
         most: alerts.
@@ -50,7 +54,7 @@ class AlertBound:
         self._most = most
         self._length = length
         self._addresses = addresses
-        self._periods: dict[Kind, _Period] = {}
+        self._periods: dict[Kind, deque[_Period]] = {}
         self._withheld = 0
         self._lock = Lock()
 
@@ -75,7 +79,7 @@ class AlertBound:
         """What is to be told of the periods up to now."""
         with self._lock:
             ended, self._periods = self._periods, {}
-            return [one for kind, period in ended.items() for one in self._summary(kind, period)]
+            return [one for kind, periods in ended.items() for one in self._told(kind, periods)]
 
     def health(self) -> Mapping[str, int]:
         """`withheld_alerts`, once there are any."""
@@ -83,12 +87,16 @@ class AlertBound:
 
     def _period(self, notification: Notification) -> tuple[_Period, list[Draft]]:
         at, kind = notification.timestamp, notification.kind
-        period = self._periods.get(kind)
-        if period is not None and abs(at - period.begin) < self._length:
-            return period, []
-        ended = [] if period is None else self._summary(kind, period)
-        self._periods[kind] = period = _Period(at, at)
-        return period, ended
+        periods = self._periods.setdefault(kind, deque(maxlen=MOST_PERIODS))
+        for period in reversed(periods):
+            if abs(at - period.begin) < self._length:
+                return period, []
+        ended = self._told(kind, periods)
+        periods.append(_Period(at, at))
+        return periods[-1], ended
+
+    def _told(self, kind: Kind, periods: Iterable[_Period]) -> list[Draft]:
+        return list(chain.from_iterable(self._summary(kind, period) for period in periods))
 
     def _first(self, kind: Kind, period: _Period) -> Draft:
         within = f"{self._length.total_seconds():g} s"
@@ -100,10 +108,12 @@ class AlertBound:
         return self._draft(kind, "begins", period, lines)
 
     def _summary(self, kind: Kind, period: _Period) -> list[Draft]:
-        if not period.withheld:
+        untold = period.withheld - period.told
+        if not untold:
             return []
+        period.told = period.withheld
         lines = [
-            f"{period.withheld} {kind} alerts withheld",
+            f"{untold} {kind} alerts withheld",
             f"Sent before: {period.sent}",
             f"From {period.begin.isoformat()} to {period.last.isoformat()}",
             f"The first {len(period.named)} of those withheld: {', '.join(period.named)}",
@@ -119,6 +129,8 @@ class AlertBound:
             event_id="",
             timestamp=period.last,
             addresses=self._addresses,
-            idempotency_key=digest_of(Kind.FLOOD, kind, what, period.begin.isoformat()).hex(),
+            idempotency_key=digest_of(
+                Kind.FLOOD, kind, what, period.begin.isoformat(), str(period.withheld)
+            ).hex(),
         )
         return Draft(alert, lambda: None)

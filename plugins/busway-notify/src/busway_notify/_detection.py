@@ -100,8 +100,7 @@ class Detection:
 
     def end(self) -> list[Draft]:
         """What is to be told of floods that are not over."""
-        flood = self._flood.end()
-        return [*([] if flood is None else [flood]), *self._bound.end()]
+        return [*self._flood.end(), *self._bound.end()]
 
     def health(self) -> Mapping[str, int]:
         """The counts of all rules, added up."""

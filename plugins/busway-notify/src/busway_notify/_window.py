@@ -1,15 +1,19 @@
-"""A window that slides over event time."""
+"""Event time: a window that slides over it, and how many periods of it are open at once."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-__all__ = ["is_full"]
+__all__ = ["MOST_PERIODS", "is_full"]
+
+MOST_PERIODS: Final = 8
+"""How many are open at once: events of one moment bring several times, where clocks are apart, or a
+log is read late beside what happens now."""
 
 
 def is_full(times: Sequence[datetime], at: datetime, count: int, window: timedelta) -> bool:
