@@ -29,8 +29,8 @@ _BOUND = 60_000_000
 
 
 def pieces() -> list[str]:
-    """Each flood, of 100,000 addresses."""
-    return [f"100000: {name}" for name in _PIECES]
+    """Each flood, of 100,000 addresses, and of 2,000."""
+    return [f"{count}: {name}" for count in (100_000, 2_000) for name in _PIECES]
 
 
 def sample(seed: int) -> list[str]:
