@@ -85,6 +85,14 @@ async def test_a_channel_may_refuse_some():
     pager = Pager(RecipientsRefusedError(refused))
     health = await deliver(pager, admins=["a@example.org", "b@example.org"])
     assert (pager.sent, health["dead_letters"], health["sent_critical_error"]) == ([], 1, 1)
+    assert health["delivered"] == 1
+
+
+async def test_a_channel_may_refuse_all():
+    """Nobody has got it."""
+    pager = Pager(RecipientsRefusedError({"a@example.org": DeliveryError("gone", is_final=True)}))
+    health = await deliver(pager, admins=["a@example.org"])
+    assert (health["delivered"], health["failed_critical_error"]) == (0, 1)
 
 
 async def test_a_notification_that_waits_holds_up_no_other(mail_server, mailing):

@@ -63,7 +63,7 @@ class Outbox:
 
     Attributes:
         lanes: how many lanes there are now.
-        delivered: how many notifications reached all their recipients.
+        delivered: how many notifications reached all their recipients but those refused.
         refused: how many the full queue did not take.
     """
 
@@ -166,9 +166,10 @@ class Outbox:
                 except DeliveryError as error:
                     parcel.problem = str(error)
                     raise
-        if parcel.notification.recipient:  # else the last of them was refused for good
+        if parcel.notification.recipient:
             self.end(parcel, None)
-        else:
+        else:  # those who are left have been refused for good
+            self.delivered += parcel.is_taken
             parcel.settle(parcel.is_taken)
 
     async def _try(self, session: Session, parcel: Parcel) -> None:
