@@ -1,7 +1,9 @@
 """TLS, login and secrets: what a mail server is told, and what nobody else is."""
 
+import asyncio
 import json
 import logging
+from base64 import b64encode
 
 import pytest
 
@@ -125,6 +127,31 @@ def test_a_url_that_is_refused(url, culprit):
 def test_a_password_is_protected_unless_it_says_otherwise(url, starttls):
     """To another machine, TLS is required."""
     assert NotificationHandler(channels=[url], **MAIL)._channels[0]._server.starttls == starttls
+
+
+@pytest.mark.parametrize("method", [b"PLAIN", b"LOGIN"])
+async def test_a_server_that_quotes_the_login_is_not_quoted(caplog, method):
+    """Its refusal is told, without the password, however that was sent."""
+
+    async def quote(reader, writer):
+        writer.write(b"220 hello\r\n")
+        while line := await reader.readline():
+            if line.startswith(b"EHLO"):
+                writer.write(b"250-here\r\n250 AUTH " + method + b"\r\n")
+            elif line.startswith(b"AUTH LOGIN"):
+                writer.write(b"334 UGFzc3dvcmQ6\r\n")
+            else:
+                writer.write(b"535 wrong: " + line)
+        writer.close()
+
+    async with await asyncio.start_server(quote, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        handler = NotificationHandler(channels=[f"smtp://ada:{CANARY}@127.0.0.1:{port}"], **MAIL)
+        assert await send(handler) == (0, 1)
+    assert "535 wrong: " in caplog.text
+    for sent in (CANARY, f"\0ada\0{CANARY}"):
+        assert sent not in caplog.text
+        assert b64encode(sent.encode()).decode() not in caplog.text
 
 
 async def test_no_secret_is_told_anywhere(

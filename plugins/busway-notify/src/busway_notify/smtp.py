@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,8 @@ from busway_notify._text import MAX_REASON, one_line
 from busway_notify.exceptions import DeliveryError, RecipientsRefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from busway_notify._templates import Templates
     from busway_notify.notification import Notification
 
@@ -85,7 +88,7 @@ class SmtpChannel:
     def __init__(self, scheme: str, server: MailServer, templates: Templates) -> None:
         host = f"[{server.host}]" if ":" in server.host else server.host
         self.name: str = f"{scheme}://{host}:{server.port}"
-        self.secrets: tuple[str, ...] = (server.password,) if server.password else ()
+        self.secrets: tuple[str, ...] = tuple(_forms(server.username, server.password))
         self._server = server
         self._templates = templates
 
@@ -164,6 +167,14 @@ class SmtpSession:
             self._client = self._server.client()
             await self._client.connect()
         return self._client
+
+
+def _forms(username: str, password: str) -> Iterator[str]:
+    """The password, and as AUTH LOGIN and AUTH PLAIN send it: a server may quote what it refuses."""
+    if password:
+        yield password
+        for sent in (password, f"\0{username}\0{password}"):
+            yield b64encode(sent.encode()).decode("ascii")
 
 
 def _refusal(answers: dict[str, tuple[int, str]]) -> RecipientsRefusedError:
