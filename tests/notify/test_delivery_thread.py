@@ -136,6 +136,25 @@ def test_the_interpreter_s_exit_keeps_what_it_cannot_deliver(mail_servers, tmp_p
     assert json.loads((tmp_path / "dead").read_text())["kind"] == "critical_error"
 
 
+def test_the_interpreter_s_exit_waits_for_all_dead_letters(mail_servers, tmp_path):
+    """As long as they get fewer: fifteen, each a tenth of a second, where a second is the limit."""
+    script = f"""{SCRIPT}
+import logging, time
+import busway_notify._delivery.delivery as delivery
+delivery.GRACE = 0.5
+class Slow(logging.Handler):
+    def emit(self, record): time.sleep(0.1)
+logging.getLogger("busway.notify").addHandler(Slow())
+for number in range(14):
+    event = Event("error.occurred", {{"severity": "critical", "message": str(number)}})
+    asyncio.run(handler.handle(event))
+"""
+    path = tmp_path / "dead"
+    command = [sys.executable, "-c", script, mail_servers().url, "0.1", str(path)]
+    subprocess.run(command, capture_output=True, timeout=60, check=True)
+    assert len(path.read_text().splitlines()) == 15
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_has_a_post_of_its_own(mail_server, mailing):
     """It sends what it is given, and nothing of its parent's."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from busway_notify._delivery.at_exit import AtExit
@@ -88,14 +88,18 @@ class Delivery:
                 self._call(self._service.limit, 0.0)
 
     def finish(self) -> None:
-        """Close, and wait for it: at the interpreter's exit."""
+        """Close, and wait for it, or until nothing moves: at the interpreter's exit."""
         thread, done = self._thread, self.close(self._stop_timeout)
         if thread is None or thread is threading.current_thread():
             return
         try:
-            done.result(self._stop_timeout + 2 * GRACE)
-        except TimeoutError:
-            _log.error("the delivery of notifications did not end")
+            seconds, before = self._stop_timeout + 2 * GRACE, -1
+            while not wait([done], seconds).done:  # many dead letters take long to write
+                seconds, left = GRACE, sum(one.pending for one in self._outboxes)
+                if left == before:
+                    _log.error("the delivery of notifications did not end")
+                    return
+                before = left
         except BaseException:
             self.hurry()
             thread.join(GRACE)
