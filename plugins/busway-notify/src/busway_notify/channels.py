@@ -42,6 +42,8 @@ class Channel(Protocol):
         Unless it is queued, it is awaited inside `handle()`, on whichever loop the event was
         published.
 
+        Cancellation: is to pass; what a queued one holds on to then is no dead letter.
+
         Raises:
             Exception: if it did not take it. The other channels are tried all the same.
         """

@@ -170,7 +170,7 @@ class SmtpSession:
 
 
 def _forms(username: str, password: str) -> Iterator[str]:
-    """The password, and as AUTH LOGIN and AUTH PLAIN send it: a server may quote what it refuses."""
+    """The password, and as AUTH LOGIN and AUTH PLAIN send it: a server may quote what it got."""
     if password:
         yield password
         for sent in (password, f"\0{username}\0{password}"):

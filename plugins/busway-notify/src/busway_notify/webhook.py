@@ -191,10 +191,10 @@ def webhook_json(notification: Notification) -> dict[str, str]:
 
 
 def slack_json(notification: Notification) -> dict[str, str | bool]:
-    """A message in Slack's mrkdwn, in which nothing is a link or calls anybody.
+    """A message in Slack's mrkdwn, in which nothing calls anybody, or hides a link behind words.
 
     Source: docs.slack.dev, "Formatting message text": `&`, `<` and `>` are to be escaped, and
-    then no mention, channel or link can be written.
+    then no mention, channel or named link can be written. Slack itself may link a bare URL.
     """
     text = f"{notification.subject}\n{notification.body}"
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
