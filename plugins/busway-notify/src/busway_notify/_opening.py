@@ -10,10 +10,11 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
 import httpx2
 
+from busway_notify._bodies import slack_json, webhook_json
 from busway_notify._public import is_public
 from busway_notify._templates import Templates
 from busway_notify.smtp import MailServer, SmtpChannel
-from busway_notify.webhook import Endpoint, WebhookChannel, slack_json, webhook_json
+from busway_notify.webhook import Endpoint, WebhookChannel
 
 if TYPE_CHECKING:
     from busway_notify.channels import Channel

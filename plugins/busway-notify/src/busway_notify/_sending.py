@@ -12,8 +12,8 @@ from busway_notify.exceptions import ChannelError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from busway_notify._counts import Counts
     from busway_notify._delivery.post import Post
-    from busway_notify._recent import Counts
     from busway_notify._routing import Routing
     from busway_notify.channels import Channel
     from busway_notify.notification import Draft, Notification

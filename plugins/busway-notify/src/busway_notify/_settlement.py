@@ -6,7 +6,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from busway_notify._recent import Counts
+    from busway_notify._counts import Counts
     from busway_notify.notification import Draft
 
 __all__ = ["Settlement"]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from busway.events import EventType
 from busway_notify import _settings
-from busway_notify._recent import Cooldown, Counts, RecentKeys, digest_of, idempotency_key
+from busway_notify._cooldown import Cooldown
+from busway_notify._counts import Counts
+from busway_notify._recent import RecentKeys, digest_of, idempotency_key
 from busway_notify._text import MAX_KEY, MAX_MESSAGE, MAX_SUBJECT, one_line, text_of
 from busway_notify.notification import Addresses, Draft, Kind, Notification, Severity
 

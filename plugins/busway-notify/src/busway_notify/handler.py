@@ -12,13 +12,13 @@ from busway.bus import EventBus
 from busway.events import Event
 from busway.handlers import AnyType, EventHandler
 from busway_notify import _settings
+from busway_notify._counts import Counts
 from busway_notify._delivery.outbox import Patience
 from busway_notify._delivery.post import Post
 from busway_notify._delivery.report import SOURCE
 from busway_notify._detection import Detection, Limits
 from busway_notify._opening import Means
 from busway_notify._queued import is_queued
-from busway_notify._recent import Counts
 from busway_notify._routing import Routing
 from busway_notify._sending import Sending, queued
 from busway_notify._templates import Templates

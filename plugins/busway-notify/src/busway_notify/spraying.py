@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final
 from busway.events import EventType
 from busway_notify import _settings
 from busway_notify._alert import write_alert
+from busway_notify._cooldown import Cooldown, time_of
+from busway_notify._counts import Counts
 from busway_notify._keys import ACCOUNT, ADDRESS, key_of
-from busway_notify._recent import Cooldown, Counts, RecentKeys, digest_of, idempotency_key, time_of
+from busway_notify._recent import RecentKeys, digest_of, idempotency_key
 from busway_notify._text import MAX_KEY, one_line
 from busway_notify._window import is_full
 from busway_notify.notification import Addresses, Draft, Kind, Severity

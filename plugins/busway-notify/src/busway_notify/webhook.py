@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from busway_notify.notification import Notification
 
-__all__ = ["Endpoint", "WebhookChannel", "slack_json", "webhook_json"]
+__all__ = ["Endpoint", "WebhookChannel"]
 
 _AGAIN: Final = (408, 425, 429)
 """Answers below 500 that ask for another try: RFC 9110, 8470 and 6585."""
@@ -173,32 +173,6 @@ class WebhookSession:
                 _judge(response)
             finally:
                 await response.aclose()  # unread: nothing in it is of use, however long it is
-
-
-def webhook_json(notification: Notification) -> dict[str, str]:
-    """All that a notification says."""
-    return {
-        "kind": notification.kind,
-        "severity": notification.severity,
-        "key": notification.key,
-        "recipient": notification.recipient,
-        "subject": notification.subject,
-        "body": notification.body,
-        "event_id": notification.event_id,
-        "timestamp": notification.timestamp.isoformat(),
-        "idempotency_key": notification.idempotency_key,
-    }
-
-
-def slack_json(notification: Notification) -> dict[str, str | bool]:
-    """A message in Slack's mrkdwn, in which nothing calls anybody, or hides a link behind words.
-
-    Source: docs.slack.dev, "Formatting message text": `&`, `<` and `>` are to be escaped, and
-    then no mention, channel or named link can be written. Slack itself may link a bare URL.
-    """
-    text = f"{notification.subject}\n{notification.body}"
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return {"text": escaped, "unfurl_links": False, "unfurl_media": False}
 
 
 def _judge(response: httpx2.Response) -> None:

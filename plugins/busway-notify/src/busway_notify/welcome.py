@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from busway.events import EventType
-from busway_notify._recent import Counts, idempotency_key
+from busway_notify._counts import Counts
+from busway_notify._recent import idempotency_key
 from busway_notify._text import MAX_KEY, is_address, one_line
 from busway_notify.notification import Addresses, Draft, Kind, Notification, Severity
 
