@@ -87,6 +87,18 @@ async def test_what_could_not_be_invalidated_is_not_served(make_cache, server):
     assert await writer.get_or_load("a", give(4)) == 4
 
 
+async def test_publishing_again_drops_what_the_application_has_written(make_cache, server):
+    """Which a flush does not: it voids what `get_or_load` has kept."""
+    bus = EventBus()
+    bus.subscribe(CacheInvalidationHandler(cache=make_cache()))
+    server.kill()
+    assert not (await bus.publish(Event("user.updated", USER))).ok
+    server.start()
+    server.ask(b"SET user:7 Ada\r\n")
+    assert (await bus.publish(Event("user.updated", USER))).ok
+    assert server.ask(b"EXISTS user:7\r\n") == b":0\r\n"
+
+
 async def test_what_others_may_see_is_bounded_by_the_ttl(make_cache, make_server):
     """Where the writer is cut off, and does not live to make up for it."""
     elsewhere = make_server()

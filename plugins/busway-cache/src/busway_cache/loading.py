@@ -141,10 +141,9 @@ class LoadingCache(ABC):
             Exception: if it failed; nothing cached is served until a flush succeeds.
         """
         self._check(keys=keys, tags=tags, patterns=patterns)
-        if self.usable:
-            await self._settling(partial(self._drop, tuple(keys), tuple(tags), tuple(patterns)))
-        else:
-            await self.clear()
+        if not self.usable:
+            await self.clear()  # it drops what was kept here; not what others have written there
+        await self._settling(partial(self._drop, tuple(keys), tuple(tags), tuple(patterns)))
 
     async def clear(self) -> None:
         """Drop everything.
