@@ -187,13 +187,31 @@ async def test_what_is_of_another_type_stays(make_cache, client):
 
 
 async def test_any_text_is_a_key(make_cache):
-    """Lone surrogates, which are no UTF-8, among them."""
+    """Lone surrogates, which are no UTF-8, among them; none drops more than itself."""
     cache = make_cache(scan=True)
-    for key in ("a b\r\nc", "ü", "\udc80", "\x00", "x" * 10_000):
+    for key in ("a b\r\nc", "ü", "\ud800", "\udc80", "\x00", "x" * 10_000):
         assert await cache.get_or_load(key, give(1), tags=[key]) == 1
         assert await cache.get_or_load(key, give(2), tags=[key]) == 1
         await cache.invalidate(keys=[key])
         assert await cache.get_or_load(key, give(3), tags=[key]) == 3
+    assert cache.health()["flushes"] == 0
+    assert cache.health()["state"] == "serving"
+
+
+async def test_different_keys_are_different_entries(make_cache):
+    """Whatever bytes they are written as."""
+    cache = make_cache()
+    keys = ["\ud800", "\udced\udca0\udc80", "\udc80", "\udced\udcb2\udc80"]
+    for key in keys:
+        await cache.get_or_load(key, give(ascii(key)))
+    assert [await cache.get_or_load(key, give("")) for key in keys] == [ascii(key) for key in keys]
+
+
+async def test_a_pattern_drops_names_that_are_no_text(make_cache, client):
+    """Others have written them."""
+    await client.mset({b"user:\xff": 1, b"user:\xed\xa0\x80": 1})
+    await make_cache(scan=True).invalidate(patterns=["user:*"])
+    assert await client.keys("user:*") == []
 
 
 async def test_what_is_kept_of_keys_is_bounded(make_cache, client):

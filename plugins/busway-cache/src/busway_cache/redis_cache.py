@@ -90,7 +90,7 @@ class RedisCache(LoadingCache):
         await self._clients.close()
 
     async def _look(self, key: str, tags: Collection[str]) -> Look:
-        slots = [_slot("key", key), *(_slot("tag", tag) for tag in tags)]
+        slots = _slots(key, tags)
         token, value, now = cast(
             "tuple[list[bytes], bytes | None, bytes]",
             await self._run(scripts.LOOK, [self._key(key)], slots),
@@ -108,7 +108,7 @@ class RedisCache(LoadingCache):
     ) -> None:
         encoded = self._dumps(value)  # what cannot be encoded is the caller's error
         epoch, loads, *generations = cast("_Token", look.token)
-        slots = [_slot("key", key), *(_slot("tag", tag) for tag in tags)]
+        slots = _slots(key, tags)
         held = [text for pair in zip(slots, generations, strict=True) for text in pair]
         # by the server's clock: how long it takes to get there does not lengthen its life
         until = int((look.at + cast("float", kept_for)) * 1000)
@@ -120,34 +120,34 @@ class RedisCache(LoadingCache):
     async def _drop(
         self, keys: tuple[str, ...], tags: tuple[str, ...], patterns: tuple[str, ...]
     ) -> None:
-        for some in _batches(keys):
+        for some in _batches([_bytes(key) for key in keys]):
             await self._drop_some(some, ())
-        for some in _batches(tags):
+        for some in _batches([_bytes(tag) for tag in tags]):
             await self._drop_some((), some)
         if patterns:
             await self._run(scripts.LOADS, [], [])  # from here on, none that matches is kept
         for pattern in patterns:
             await self._drop_matching(pattern)
 
-    async def _drop_some(self, keys: Collection[str], tags: Collection[str]) -> None:
-        sets = [_bytes(f"{self._prefix}tag:{tag}") for tag in tags]
-        slots = [*(_slot("key", key) for key in keys), *(_slot("tag", tag) for tag in tags)]
-        names = [*(self._key(key) for key in keys), *sets]
-        await self._run(scripts.DROP, names, [len(keys), _bytes(self._prefix), *slots])
+    async def _drop_some(self, keys: Collection[bytes], tags: Collection[bytes]) -> None:
+        prefix = _bytes(self._prefix)
+        slots = [*(_slot(b"key", key) for key in keys), *(_slot(b"tag", tag) for tag in tags)]
+        names = [*(prefix + key for key in keys), *(prefix + b"tag:" + tag for tag in tags)]
+        await self._run(scripts.DROP, names, [len(keys), prefix, *slots])
 
     async def _drop_matching(self, pattern: str) -> None:
         length = len(_bytes(self._prefix))
         matching = _bytes(literal(self._prefix) + pattern)
-        found: set[str] = set()
+        found: set[bytes] = set()
         cursor = -1
         while cursor:
             async with asyncio.timeout(self._timeout):
                 cursor, names = await self._clients.here().scan(
                     max(cursor, 0), match=matching, count=_BATCH
                 )
-            ours = (name[length:] for name in cast("list[bytes]", names) if name != self._state)
-            found.update(name.decode("utf-8", "surrogateescape") for name in ours)
-        for some in _batches(tuple(found)):
+            found.update(name[length:] for name in cast("list[bytes]", names))
+        found.discard(_STATE.encode())
+        for some in _batches(list(found)):
             await self._drop_some(some, ())
 
     async def _flush(self) -> None:
@@ -176,13 +176,17 @@ class RedisCache(LoadingCache):
 
 
 def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+    return text.encode("utf-8", "surrogatepass")
 
 
-def _slot(kind: str, name: str) -> str:
+def _slots(key: str, tags: Iterable[str]) -> list[str]:
+    return [_slot(b"key", _bytes(key)), *(_slot(b"tag", _bytes(tag)) for tag in tags)]
+
+
+def _slot(kind: bytes, name: bytes) -> str:
     """One of 65,536 generations; the script DROP computes that of keys in the same way."""
-    return sha1(b"%s %s" % (kind.encode(), _bytes(name)), usedforsecurity=False).hexdigest()[:4]
+    return sha1(b"%s %s" % (kind, name), usedforsecurity=False).hexdigest()[:4]
 
 
-def _batches(names: tuple[str, ...]) -> Iterable[tuple[str, ...]]:
+def _batches(names: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
     return (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
