@@ -105,6 +105,15 @@ async def test_a_set_may_name_entries_of_ours(make_cache, client):
     assert await cache.get_or_load("a", give(2)) == 2
 
 
+async def test_a_tag_may_have_the_name_of_an_entry(make_cache):
+    """What stands where its set would be is no set: it is dropped, as a set would be."""
+    cache = make_cache()
+    await cache.get_or_load("tag:t", give(1))
+    await cache.get_or_load("a", give(1), tags=["t"])
+    await cache.invalidate(tags=["t"])
+    assert [await cache.get_or_load(key, give(2)) for key in ("tag:t", "a")] == [2, 2]
+
+
 async def test_patterns_are_off_unless_asked_for(make_cache):
     """SCAN walks all keys of a server."""
     with pytest.raises(ValueError, match=r"^patterns: RedisCache can do none"):

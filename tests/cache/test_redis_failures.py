@@ -191,6 +191,17 @@ async def test_a_server_that_is_full_is_read_around(make_cache, client):
     assert cache.health()["unkept"] > 0
 
 
+async def test_a_server_that_is_full_is_told_what_to_drop(make_cache, client):
+    """It is not refused with what would add to it, and nothing else is lost."""
+    cache = make_cache()
+    await cache.get_or_load("a", give(1))
+    await cache.get_or_load("b", give(1))
+    await client.config_set("maxmemory", 1)
+    await cache.invalidate(keys=["a"])
+    assert await cache.get_or_load("a", give(2)) == 2
+    assert await cache.get_or_load("b", give(2)) == 1
+
+
 async def test_a_publish_is_not_ok_when_the_server_is_away(server):
     """Nor is it when it is silent; the handler's timeout bounds both."""
     handler = CacheInvalidationHandler(cache=server.url, timeout=0.2)

@@ -82,21 +82,22 @@ return 1
 )
 
 # KEYS[2...]: entries, then sets of the keys that bear a tag; ARGV[2]: how many entries;
-# ARGV[3]: the prefix of keys; ARGV[4...]: the slots of all of them, in their order.
+# ARGV[3]: the prefix of keys; ARGV[4...]: the slots of all of them, in their order. UNLINK comes
+# first, since a server that is full refuses a script that begins by asking for more.
 DROP: Final = (
     _BEGIN
     + """
 local prefix = ARGV[3]
-for n = 4, #ARGV do redis.call('HINCRBY', KEYS[1], ARGV[n], 1) end
 for n = 2, #KEYS do
-    if n > ARGV[2] + 1 then
+    if n > ARGV[2] + 1 and redis.call('TYPE', KEYS[n]).ok == 'set' then
         for _, key in ipairs(redis.call('SMEMBERS', KEYS[n])) do
-            redis.call('HINCRBY', KEYS[1], string.sub(redis.sha1hex('key ' .. key), 1, 4), 1)
             redis.call('UNLINK', prefix .. key)
+            redis.call('HINCRBY', KEYS[1], string.sub(redis.sha1hex('key ' .. key), 1, 4), 1)
         end
     end
     redis.call('UNLINK', KEYS[n])
 end
+for n = 4, #ARGV do redis.call('HINCRBY', KEYS[1], ARGV[n], 1) end
 return redis.status_reply('OK')
 """
 )
