@@ -116,8 +116,8 @@ def _open_cashews(url: str) -> Cache:
             cache.setup(rest, suppress=False)
         else:
             cache.setup(rest)
-    except Exception as error:
-        raise ValueError(f"cashews does not take it: {type(error).__name__}") from error
+    except Exception as error:  # noqa: BLE001 - whatever it is, its message may repeat the URL
+        raise ValueError(f"cashews does not take it: {type(error).__name__}") from None
     return CashewsCache(cache, **options)  # type: ignore[arg-type]  # checked there
 
 
@@ -125,7 +125,14 @@ def _split(
     url: str, known: Mapping[str, Callable[[str], object]], *, others: bool = False
 ) -> tuple[str, dict[str, object]]:
     """A URL without the options of ours, and those, read."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it is read by this
+    except ValueError:  # its message repeats what may be of a password
+        raise ValueError(
+            "it is no URL of a host and a port that is a number; in a user and a password / ? # [ "
+            "] @ : are percent-encoded"
+        ) from None
     options: dict[str, object] = {}
     left: list[tuple[str, str]] = []
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
