@@ -251,6 +251,18 @@ async def test_a_client_s_settings_are_taken(server, make_cache):
         assert await live.exists("p:b") == 0
 
 
+@pytest.mark.parametrize(
+    "options", ["decode_responses=True", "encoding=utf-16", "protocol=3&decode_responses=True"]
+)
+async def test_the_options_of_a_url_do_not_change_how_it_speaks(server, make_cache, options):
+    """In bytes, whatever else the client can."""
+    cache = make_cache(source=f"{server.url}/0?{options}", scan=True)
+    assert await cache.get_or_load("ü", give("ü")) == "ü"
+    assert await cache.get_or_load("ü", give("x")) == "ü"
+    await cache.invalidate(patterns=["*"])
+    assert await cache.get_or_load("ü", give("y")) == "y"
+
+
 def test_it_is_used_from_loop_after_loop(server):
     """Each has connections of its own, since those of another are of no use to it."""
     cache = RedisCache(server.url)

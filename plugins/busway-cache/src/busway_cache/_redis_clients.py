@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -21,7 +22,14 @@ __all__ = ["Clients"]
 
 _CLOSING: Final = 1.0  # seconds that another loop gets for closing its client
 _POOLS: Final = (BlockingConnectionPool, ConnectionPool)
-_OWN: Final = {"decode_responses", "encoding_errors", "retry", "retry_on_error"}
+_OWN: Final = {
+    "decode_responses",
+    "encoding",
+    "encoding_errors",
+    "retry",
+    "retry_on_error",
+    "retry_on_timeout",
+}
 """What no client's settings decide: the cache speaks in bytes, and fails soon."""
 
 
@@ -30,11 +38,17 @@ class Clients:
 
     Args:
         source: a URL, or a client whose settings are taken; it is not used itself.
+
+    Raises:
+        ValueError: if it is neither, or has options that the client does not know.
     """
 
     def __init__(self, source: str | Redis) -> None:
         self._make: Callable[[], ConnectionPool] = _maker(source)
-        self._make()  # what is wrong with a URL is told now
+        try:
+            self._make().make_connection()  # type: ignore[no-untyped-call]  # connects to nothing yet
+        except (TypeError, RedisError) as error:
+            raise ValueError(f"the client takes no such options: {error}") from None
         self._lock = Lock()
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
 
@@ -64,22 +78,22 @@ class Clients:
 
 def _maker(source: str | Redis) -> Callable[[], ConnectionPool]:
     """What makes a loop's pool of connections."""
+    options = parse_url(source) if isinstance(source, str) else _options(source)
+    taken = {name: value for name, value in options.items() if name not in _OWN}
     # One more try at once: a connection of the pool may have died while it was idle.
     once_more = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
     # The client's own bound on sending is asyncio.wait_for, which on Python 3.11 swallows a
     # cancellation that comes as it ends (python/cpython#86296): whoever calls keeps the time.
     bounds = {"socket_timeout": None, "socket_connect_timeout": None, "timeout": None}
-    if isinstance(source, str):
-        url: str = source
-        return lambda: BlockingConnectionPool.from_url(url, retry=once_more, **bounds)
-    pool = getattr(source, "connection_pool", None)
+    options = {**taken, **bounds, "retry": once_more}
+    return lambda: BlockingConnectionPool(**options)  # type: ignore[arg-type]  # checked there
+
+
+def _options(client: Redis) -> dict[str, object]:
+    pool = getattr(client, "connection_pool", None)
     if not isinstance(pool, ConnectionPool) or type(pool) not in _POOLS:
         raise ValueError(
-            f"a redis.asyncio.Redis of one server is expected, not {type(source).__name__} "
+            f"a redis.asyncio.Redis of one server is expected, not {type(client).__name__} "
             f"with {type(pool).__name__}"
         )
-    kind = pool.connection_class
-    taken = {key: one for key, one in pool.connection_kwargs.items() if key not in _OWN}
-    return lambda: BlockingConnectionPool(
-        connection_class=kind, retry=once_more, **{**taken, **bounds}
-    )
+    return {"connection_class": pool.connection_class, **pool.connection_kwargs}
