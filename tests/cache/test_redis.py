@@ -1,7 +1,9 @@
 """The cache in redis: shared by processes, each of which is a cache of its own here."""
 
 import asyncio
+import gc
 import threading
+import time
 
 import pytest
 import redis.asyncio
@@ -274,6 +276,20 @@ def test_it_is_used_from_loop_after_loop(server):
             await cache.close()
 
     assert [asyncio.run(use(value)) for value in range(3)] == [0] * 3
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_connections_of_loops_that_ended_are_given_up(server):
+    """Also where nobody closed the cache in them: a loop a call must not use up the server."""
+    cache = RedisCache(server.url)
+    for _ in range(5):
+        asyncio.run(cache.get_or_load("a", give(1)))
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while server.ask(b"CLIENT LIST\r\n").count(b" addr=") > 2:  # that of the last, and this one
+        assert time.monotonic() < deadline
+    asyncio.run(cache.close())
+    gc.collect()
 
 
 async def test_closing_closes_those_of_all_loops_that_run(server, client):

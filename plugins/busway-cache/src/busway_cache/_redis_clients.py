@@ -6,7 +6,6 @@ import asyncio
 from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
 
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.connection import parse_url
@@ -50,7 +49,7 @@ class Clients:
         except (TypeError, RedisError) as error:
             raise ValueError(f"the client takes no such options: {error}") from None
         self._lock = Lock()
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
+        self._clients: dict[asyncio.AbstractEventLoop, Redis] = {}
 
     def here(self) -> Redis:
         """The running loop's."""
@@ -58,14 +57,15 @@ class Clients:
         client = self._clients.get(loop)
         if client is None:
             client = Redis.from_pool(self._make())
-            with self._lock:
-                self._clients[loop] = client
+            with self._lock:  # a client holds its loop: nothing else would end those of closed ones
+                alive = {one: its for one, its in self._clients.items() if not one.is_closed()}
+                self._clients = {**alive, loop: client}
         return client
 
     async def close(self) -> None:
         """Close those of loops that run; the next to ask gets a new one."""
         with self._lock:
-            clients, self._clients = dict(self._clients), WeakKeyDictionary()
+            clients, self._clients = self._clients, {}
         here = asyncio.get_running_loop()
         for loop, client in clients.items():
             with suppress(RedisError, OSError, TimeoutError):
