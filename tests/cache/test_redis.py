@@ -8,6 +8,7 @@ import time
 import pytest
 import redis.asyncio
 
+from busway_cache import MemoryCache
 from busway_cache.redis_cache import RedisCache
 
 
@@ -129,6 +130,22 @@ async def test_a_pattern_drops_what_it_matches(make_cache, client):
     await make_cache(prefix="p*:", scan=True).invalidate(patterns=["user:*"])
     left = {b"p*:item:1", b"pq:user:1", b"user:1", b"p*:busway:coherence"}
     assert set(await client.keys("*")) == left
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["caf?", "caf[é]", "page:[!0-9]", "page:[^0-9]", "[abc", "[]]", "[!x]", "a\\b", "a[\\]b", "*"],
+)
+async def test_a_pattern_means_what_it_means_in_memory(make_cache, pattern):
+    """Though the server's globs negate and escape otherwise, and count bytes."""
+    keys = ["cafe", "café", "page:a", "page:1", "page:^", "[abc", "a", "]", "!", "x", "ü", "a\\b"]
+    left = []
+    for cache in (MemoryCache(), make_cache(scan=True)):
+        for key in keys:
+            await cache.get_or_load(key, give(1))
+        await cache.invalidate(patterns=[pattern])
+        left.append([key for key in keys if await cache.get_or_load(key, give(2)) == 1])
+    assert left[0] == left[1]
 
 
 async def test_prefixes_keep_applications_apart(make_cache):

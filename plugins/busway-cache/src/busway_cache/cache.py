@@ -48,7 +48,7 @@ class Cache(Protocol):
         Args:
             keys: of entries.
             tags: all entries that bear one of them.
-            patterns: globs (`*`, `?`, `[...]`) of keys.
+            patterns: globs (`*`, `?`, `[...]`, `[!...]`) of keys.
 
         Raises:
             Exception: if one of them may still be served.

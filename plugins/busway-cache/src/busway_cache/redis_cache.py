@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 from redis.exceptions import NoScriptError, RedisError
 
 from busway_cache import _redis_scripts as scripts
-from busway_cache._globs import literal
+from busway_cache._globs import compiled, literal, stars_alone
 from busway_cache._redis_clients import Clients
 from busway_cache._settings import seconds
 from busway_cache.cache import Capability
@@ -136,16 +136,18 @@ class RedisCache(LoadingCache):
         await self._run(scripts.DROP, names, [len(keys), prefix, *slots])
 
     async def _drop_matching(self, pattern: str) -> None:
-        length = len(_bytes(self._prefix))
-        matching = _bytes(literal(self._prefix) + pattern)
+        # The server's own globs differ, and count bytes: it is asked for more, and we look closer.
+        asked = _bytes(literal(self._prefix) + stars_alone(pattern))
+        length, glob = len(_bytes(self._prefix)), compiled((pattern,))
         found: set[bytes] = set()
         cursor = -1
         while cursor:
             async with asyncio.timeout(self._timeout):
                 cursor, names = await self._clients.here().scan(
-                    max(cursor, 0), match=matching, count=_BATCH
+                    max(cursor, 0), match=asked, count=_BATCH
                 )
-            found.update(name[length:] for name in cast("list[bytes]", names))
+            keys = (name[length:] for name in cast("list[bytes]", names))
+            found.update(key for key in keys if glob.match(_text(key)))
         found.discard(_STATE.encode())
         for some in _batches(list(found)):
             await self._drop_some(some, ())
@@ -177,6 +179,13 @@ class RedisCache(LoadingCache):
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
+
+
+def _text(name: bytes) -> str:
+    try:
+        return name.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:  # not written by us
+        return name.decode("utf-8", "surrogateescape")
 
 
 def _slots(key: str, tags: Iterable[str]) -> list[str]:
