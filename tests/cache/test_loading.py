@@ -186,6 +186,36 @@ async def test_cancelling_one_who_waits_stops_nobody(cache, source):
     assert source.loads == 1
 
 
+def test_whoever_waits_on_another_thread_can_never_cancel_the_load(source):
+    """Not even before the one who loads it has begun to."""
+    cache = MemoryCache()
+
+    async def join_and_give_up():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await cache.get_or_load("a", source.load)
+
+    class Between:
+        """A lock after which, once it has been let go, somebody else comes between."""
+
+        def __init__(self):
+            self.lock, self.others = cache._flights._lock, [join_and_give_up]
+
+        def __enter__(self):
+            self.lock.acquire()
+
+        def __exit__(self, *_):
+            self.lock.release()
+            if self.others:
+                other = threading.Thread(target=asyncio.run, args=(self.others.pop()(),))
+                other.start()
+                other.join(10)
+
+    cache._flights._lock = Between()
+    assert asyncio.run(cache.get_or_load("a", source.load)) == 0
+    assert cache.health()["joined"] == 1
+
+
 async def test_a_loader_may_read_what_it_is_loading(cache):
     """It does not wait for itself."""
 

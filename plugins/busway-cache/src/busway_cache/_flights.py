@@ -65,11 +65,10 @@ class Flights:
             flight = self._flights.get(ticket)
             if flight is None:
                 mine = self._flights[ticket] = Future()
+                mine.set_running_or_notify_cancel()  # so that none who waits can cancel it
         if flight is None:
             return await self._lead(ticket, mine, load)
-        if (
-            flight in _aboard.get()
-        ):  # a loader that reads what it is loading: it would wait for itself
+        if flight in _aboard.get():  # a loader reads what it is loading: it would wait for itself
             return await load()
         joined()
         return await asyncio.wrap_future(flight)
@@ -77,7 +76,6 @@ class Flights:
     async def _lead(
         self, ticket: Hashable, flight: _Flight, load: Callable[[], Awaitable[object]]
     ) -> object:
-        flight.set_running_or_notify_cancel()  # from now on, none who waits can cancel it
         token = _aboard.set((*_aboard.get(), flight))
         try:
             value = await load()
