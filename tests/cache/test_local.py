@@ -78,6 +78,23 @@ async def test_a_tag_voids_loads_on_their_way(source):
     assert await cache.get_or_load("a", source.load, tags=["x"]) == 1
 
 
+async def test_a_tag_s_reader_joins_no_load_of_another_tag(source):
+    """Whose generation is the same by chance, and which began before an invalidation."""
+    cache = MemoryCache()
+    await cache.invalidate(tags=["x"])
+    source.may_return.clear()
+    early = asyncio.create_task(cache.get_or_load("a", source.load, tags=["x"]))
+    await source.has_read.wait()
+    source.version = 1
+    await cache.invalidate(tags=["y"])
+    source.has_read.clear()
+    late = asyncio.create_task(cache.get_or_load("a", source.load, tags=["y"]))
+    async with asyncio.timeout(5):
+        await source.has_read.wait()
+    source.may_return.set()
+    assert await asyncio.gather(early, late) == [0, 1]
+
+
 async def test_memory_is_bounded_whatever_is_invalidated():
     """No key leaves a trace that was invalidated and is not there."""
     cache = MemoryCache()

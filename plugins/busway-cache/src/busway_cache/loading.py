@@ -102,7 +102,7 @@ class LoadingCache(ABC):
             key: what invalidations call it.
             loader: loads the value, None among them; its task is the caller's. It must read the
                 data anew when called, not before.
-            tags: that the value shall bear.
+            tags: that the value shall bear; those who read a key name the same ones.
             ttl: seconds that it may be kept, instead of the cache's; the shorter one counts.
 
         Raises:
@@ -110,6 +110,7 @@ class LoadingCache(ABC):
             ValueError: if there are tags and it can do none, or the ttl is none.
         """
         self._check(keys=(key,), tags=tags)
+        tags = tuple(tags)
         kept_for = self._lifetime(ttl)
         while await self._usable():
             look = await self._try_to_look(key, tags)
@@ -118,8 +119,8 @@ class LoadingCache(ABC):
             if look.value is not MISS:
                 self._counts.add("hits")
                 return cast("_T", look.value)
-            load = partial(self._load, key, loader, look, tuple(tags), kept_for)
-            value = await self._flights.run((key, look.token), load, self._count_joined)
+            load = partial(self._load, key, loader, look, tags, kept_for)
+            value = await self._flights.run((key, tags, look.token), load, self._count_joined)
             if value is not ABANDONED:
                 return cast("_T", value)
         self._counts.add("bypassed")
