@@ -117,6 +117,17 @@ async def test_what_cashews_could_not_delete_is_not_served(shop, cache, source):
     assert await cache.get_or_load("a", source.load) == 1
 
 
+async def test_what_cashews_cannot_store_fails_no_reader(shop, cache):
+    """Its server has gone meanwhile, say: the value is good all the same."""
+
+    async def fail(*arguments, **options):
+        raise ConnectionError
+
+    shop.set = fail
+    assert await cache.get_or_load("a", give(1)) == 1
+    assert cache.health()["unkept"] == 1
+
+
 async def test_entries_of_another_process_are_none(shop, source):
     """It cannot void those here when it should."""
     await CashewsCache(shop).get_or_load("a", source.load)

@@ -156,6 +156,19 @@ async def test_a_value_too_large_for_a_mapping_is_given_and_not_kept():
     cache = MappingCache(cachetools.LRUCache(10, getsizeof=len))
     assert await cache.get_or_load("a", give("x" * 11)) == "x" * 11
     assert await cache.get_or_load("a", give("y")) == "y"
+    assert cache.health()["unkept"] == 1
+
+
+async def test_a_mapping_that_takes_nothing_fails_no_reader():
+    """One on a disk that is full, say: the value is good all the same."""
+
+    class Full(dict):
+        def __setitem__(self, key, value):
+            raise OSError("no space left")
+
+    cache = MappingCache(Full())
+    assert await cache.get_or_load("a", give(1)) == 1
+    assert cache.health()["unkept"] == 1
 
 
 async def test_a_mapping_is_used_under_its_lock():

@@ -79,7 +79,10 @@ class CashewsCache(LoadingCache):
         if left is not None and left <= 0:
             return
         entry = (_MARK, self._name, look.token, tags, value)
-        await self._cache.set(key, entry, expire=left, tags=tags)
+        try:
+            await self._cache.set(key, entry, expire=left, tags=tags)
+        except Exception:  # noqa: BLE001 - the value is good, it is only not kept
+            self._counts.add("unkept")
 
     async def _drop(
         self, keys: tuple[str, ...], tags: tuple[str, ...], patterns: tuple[str, ...]

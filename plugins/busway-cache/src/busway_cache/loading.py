@@ -81,7 +81,7 @@ class LoadingCache(ABC):
     def __init__(self, *, ttl: float | None) -> None:
         self._ttl = lifetime(ttl)
         self._flights = Flights()
-        self._counts = Counts("hits", "loads", "joined", "bypassed", "flushes")
+        self._counts = Counts("hits", "loads", "joined", "bypassed", "flushes", "unkept")
         self._debt = Lock()
         self._owed = 0  # flushes asked for, and as many of them as have been done
         self._paid = 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections import OrderedDict
-from contextlib import suppress
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
@@ -81,8 +80,12 @@ class LocalCache(LoadingCache):
     ) -> None:
         deadline = None if kept_for is None else look.at + kept_for
         with self._lock:
-            if self._generations.token(key, tags) == look.token:
+            if self._generations.token(key, tags) != look.token:
+                return
+            try:
                 self._put(key, value, tags, deadline)
+            except Exception:  # noqa: BLE001 - too large for it, say: the value is good all the same
+                self._counts.add("unkept")
 
     async def _drop(
         self, keys: tuple[str, ...], tags: tuple[str, ...], patterns: tuple[str, ...]
@@ -234,8 +237,7 @@ class MappingCache(LocalCache):
         return self._mapping.get(key, MISS)
 
     def _put(self, key: str, value: object, tags: tuple[str, ...], deadline: float | None) -> None:  # noqa: ARG002
-        with suppress(ValueError):  # cachetools: larger than the whole cache
-            self._mapping[key] = value
+        self._mapping[key] = value
 
     def _remove(self, key: str) -> None:
         self._mapping.pop(key, None)
