@@ -8,6 +8,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from busway import Event, EventBus
 from busway_cache import CacheInvalidationHandler, InvalidationError
+from busway_cache._redis_clients import Clients
 from busway_cache.redis_cache import RedisCache
 
 USER = {"user_id": 7}
@@ -52,6 +53,35 @@ async def test_a_server_that_comes_back_empty_is_filled_anew(make_cache, server)
     assert await one.get_or_load("a", give(2)) == 2
     assert await other.get_or_load("a", give(3)) == 2
     assert other.health()["state"] == "serving"
+
+
+async def test_a_server_that_another_stood_in_for_is_not_believed(make_server):
+    """It was only out of reach, so that its run id and its generations are what they were."""
+    one, other = make_server(), make_server()
+    cache = RedisCache(one.url)
+    clients, others = cache._clients, Clients(other.url)
+    await cache.get_or_load("a", give(1))
+    cache._clients = others
+    await cache.invalidate(keys=["a"])
+    cache._clients = clients
+    assert await cache.get_or_load("a", give(2)) == 2
+    assert await cache.get_or_load("a", give(3)) == 2
+    cache._clients = others
+    assert await cache.get_or_load("a", give(4)) == 4
+    await clients.close()
+    await others.close()
+
+
+async def test_a_clock_that_goes_back_begins_no_epoch_again(make_cache):
+    """An epoch of a server whose clock was ahead is known: the next one is above it."""
+    ahead, other = make_cache(), make_cache()
+    ahead._epoch = b"7" * 13
+    await ahead.get_or_load("a", give(1))
+    assert await other.get_or_load("a", give(2)) == 1
+    await other.clear()
+    assert await ahead.get_or_load("a", give(3)) == 3
+    assert await other.get_or_load("a", give(4)) == 3
+    assert await ahead.get_or_load("a", give(5)) == 3
 
 
 @pytest.mark.parametrize("server", [True], indirect=True)

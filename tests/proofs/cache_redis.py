@@ -62,7 +62,7 @@ class Stepped(RedisCache):
 
     async def _run(
         self, script: str, keys: Sequence[bytes], arguments: Sequence[bytes | str | int]
-    ) -> object:
+    ) -> list[object]:
         await step()
         fate = Stepped.network
         if fate == "cut off":

@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 from hashlib import sha1
+from threading import Lock
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from redis.exceptions import NoScriptError, RedisError
@@ -84,6 +85,8 @@ class RedisCache(LoadingCache):
         self._loads = loads
         self._timeout = seconds("timeout", timeout)
         self._clients = Clients(source)
+        self._epoch = b""  # the newest that an answer has told
+        self._newest = Lock()
 
     async def close(self) -> None:
         """Close the connections of all loops that run; they are opened again when needed."""
@@ -157,15 +160,23 @@ class RedisCache(LoadingCache):
 
     async def _run(
         self, script: str, keys: Sequence[bytes], arguments: Sequence[bytes | str | int]
-    ) -> object:
-        client, epoch = self._clients.here(), secrets.token_hex(16)
-        given = [self._state, *keys, epoch, *arguments]
-        count = len(given) - 1 - len(arguments)
+    ) -> list[object]:
+        given = [self._state, *keys, self._epoch, secrets.token_hex(16), *arguments]
+        epoch, *found = await self._send(script, 1 + len(keys), given)
+        with self._newest:
+            self._epoch = max(self._epoch, cast("bytes", epoch))
+        return found
+
+    async def _send(
+        self, script: str, count: int, given: Sequence[bytes | str | int]
+    ) -> list[object]:
+        client = self._clients.here()
         async with asyncio.timeout(self._timeout):
             try:
-                return await client.evalsha(scripts.DIGESTS[script], count, *given)
+                answer = await client.evalsha(scripts.DIGESTS[script], count, *given)
             except NoScriptError:  # the server has not seen it yet
-                return await client.eval(script, count, *given)
+                answer = await client.eval(script, count, *given)
+        return cast("list[object]", answer)
 
     def _decoded(self, value: bytes) -> object:
         try:
