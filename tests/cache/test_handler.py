@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import threading
+import time
 
 import pytest
 
@@ -257,6 +259,41 @@ async def test_a_middleware_that_fails_what_is_told_is_the_event_s_failure(make_
         result = await bus.publish(Event("user.updated", USER))
     assert isinstance(result.errors[0], MiddlewareError)
     assert entries == {}
+
+
+def test_a_cache_is_looked_after_on_each_loop_that_runs_a_bus(faulty):
+    """A bus that stops elsewhere ends nothing here."""
+    faulty.shared, faulty.retry_after = True, 0.01
+    handler = CacheInvalidationHandler(cache=faulty)
+    running, leave = threading.Event(), threading.Event()
+
+    async def run(pause):
+        bus = EventBus()
+        bus.subscribe(handler)
+        async with bus:
+            running.set()
+            await pause()
+
+    async def stay():
+        await asyncio.to_thread(leave.wait)
+
+    async def fail():
+        faulty.error = ConnectionError("gone")
+        with pytest.raises(ConnectionError):
+            await faulty.invalidate(keys=["a"])
+        faulty.error = None
+
+    other = threading.Thread(target=asyncio.run, args=(run(stay),))
+    other.start()
+    assert running.wait(10)
+    asyncio.run(run(lambda: asyncio.sleep(0)))
+    asyncio.run(fail())
+    deadline = time.monotonic() + 10
+    while not faulty.usable and time.monotonic() < deadline:
+        pass
+    leave.set()
+    other.join(10)
+    assert time.monotonic() < deadline
 
 
 async def test_health_counts(make_bus, make_keeper):

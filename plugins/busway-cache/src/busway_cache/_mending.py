@@ -18,6 +18,8 @@ _log = logging.getLogger("busway.cache")
 class Mender:
     """Looks after a cache while a bus runs; its task is its own, and `stop` awaits it.
 
+    Threads: any. Where buses run on several loops, there is a task on each.
+
     Args:
         cache: what to flush when that is owed.
         patience: seconds for the last try, when it is stopped.
@@ -26,16 +28,19 @@ class Mender:
     def __init__(self, cache: LoadingCache, *, patience: float) -> None:
         self._cache = cache
         self._patience = patience
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
 
     def start(self) -> None:
-        """Begin; a second time there is nothing to do."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._mend(), name="busway-cache")
+        """Begin; a second time on the same loop there is nothing to do."""
+        loop = asyncio.get_running_loop()
+        for other in [one for one in self._tasks.copy() if one.is_closed()]:
+            self._tasks.pop(other, None)
+        if loop not in self._tasks or self._tasks[loop].done():
+            self._tasks[loop] = loop.create_task(self._mend(), name="busway-cache")
 
     async def stop(self) -> None:
-        """End, after one more try if a flush is owed."""
-        task, self._task = self._task, None
+        """End on this loop, after one more try if a flush is owed."""
+        task = self._tasks.pop(asyncio.get_running_loop(), None)
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
