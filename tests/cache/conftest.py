@@ -6,7 +6,7 @@ import pytest
 import redis.asyncio
 from tests.cache.servers import RedisServer
 
-from busway_cache import Capability, MemoryCache, loading, local
+from busway_cache import Capability, MemoryCache, loading, local, memory
 from busway_cache.redis_cache import RedisCache
 
 
@@ -89,7 +89,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     made = Clock()
-    for module in (loading, local):
+    for module in (loading, local, memory):
         monkeypatch.setattr(module, "monotonic", lambda: made.now)
     return made
 

@@ -3,7 +3,8 @@
 from busway_cache.cache import Cache, Capability, InvalidationError
 from busway_cache.handler import CacheInvalidationHandler
 from busway_cache.loading import LoadingCache
-from busway_cache.local import MappingCache, MemoryCache
+from busway_cache.mapping import MappingCache
+from busway_cache.memory import MemoryCache
 
 __all__ = [
     "Cache",

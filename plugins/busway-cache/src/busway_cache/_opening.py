@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from busway_cache.cache import Cache, Capability
-from busway_cache.local import MappingCache, MemoryCache
+from busway_cache.mapping import MappingCache
+from busway_cache.memory import MemoryCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,28 +1,24 @@
-"""Caches in the memory of one process: the embedded one, and mappings that an application has."""
+"""What caches in the memory of one process have in common: a lock, and generations under it."""
 
 from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections import OrderedDict
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from busway_cache._generations import Generations
 from busway_cache._globs import matching
-from busway_cache._settings import whole_number
-from busway_cache.cache import Capability
 from busway_cache.loading import MISS, LoadingCache, Look
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable
     from contextlib import AbstractContextManager
 
-__all__ = ["LocalCache", "MappingCache", "MemoryCache"]
+__all__ = ["LocalCache"]
 
 _log = logging.getLogger("busway.cache")
-_MOST: Final = 100_000_000  # entries; a limit that is not reached is no limit
 _T = TypeVar("_T")
 
 
@@ -124,131 +120,3 @@ class LocalCache(LoadingCache):
     def _tagged(self, tags: tuple[str, ...]) -> Collection[str]:  # noqa: ARG002 - where there are none
         """The keys of the entries that bear one of the tags."""
         return ()
-
-
-class _Entry(NamedTuple):
-    value: object
-    tags: tuple[str, ...]
-    deadline: float | None
-
-
-class MemoryCache(LocalCache):
-    """The embedded cache: a bounded number of entries, the least recently used given up first.
-
-    Args:
-        max_entries: how many values are kept.
-        ttl: seconds from before its load for which a value is kept; None for no limit.
-
-    Raises:
-        ValueError: if one of them is out of range.
-
-    >>> import asyncio
-    >>> async def load():
-    ...     return {"name": "Ada"}
-    >>> cache = MemoryCache(max_entries=100)
-    >>> asyncio.run(cache.get_or_load("user:7", load))
-    {'name': 'Ada'}
-    """
-
-    capabilities: frozenset[Capability] = frozenset(Capability)
-
-    def __init__(self, *, max_entries: int = 10_000, ttl: float | None = None) -> None:
-        super().__init__(ttl=ttl)
-        self._max_entries = whole_number("max_entries", max_entries, most=_MOST)
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._by_tag: dict[str, set[str]] = {}
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def health(self) -> dict[str, int | str]:
-        """The counts of `LoadingCache`, and `entries`."""
-        return {**super().health(), "entries": len(self._entries)}
-
-    def _get(self, key: str) -> object:
-        entry = self._entries.get(key)
-        if entry is None:
-            return MISS
-        if entry.deadline is not None and entry.deadline <= monotonic():
-            self._remove(key)
-            return MISS
-        self._entries.move_to_end(key)
-        return entry.value
-
-    def _put(self, key: str, value: object, tags: tuple[str, ...], deadline: float | None) -> None:
-        self._remove(key)
-        while len(self._entries) >= self._max_entries:
-            self._remove(next(iter(self._entries)))
-        self._entries[key] = _Entry(value, tags, deadline)
-        for tag in tags:
-            self._by_tag.setdefault(tag, set()).add(key)
-
-    def _remove(self, key: str) -> None:
-        entry = self._entries.pop(key, None)
-        for tag in entry.tags if entry else ():
-            bearers = self._by_tag.get(tag, set())
-            bearers.discard(key)
-            if not bearers:
-                self._by_tag.pop(tag, None)
-
-    def _remove_all(self) -> None:
-        self._entries.clear()
-        self._by_tag.clear()
-
-    def _keys(self) -> Iterable[object]:
-        return self._entries
-
-    def _tagged(self, tags: tuple[str, ...]) -> Collection[str]:
-        return {key for tag in tags for key in self._by_tag.get(tag, ())}
-
-
-class MappingCache(LocalCache):
-    """A mapping that the application has: a dict, or a cache of cachetools, under its lock.
-
-    Values stand in it as they are, so that the application may read it by itself; what it puts
-    there by itself is served as it is. Bounds and lifetimes are the mapping's own, and it knows no
-    tags.
-
-    Args:
-        mapping: of values by key.
-        lock: what the application holds when it uses the mapping, the `lock` of
-            `cachetools.cached` say; needed only where other threads do. It is held for moments.
-
-    >>> users = {"user:7": "Ada"}
-    >>> cache = MappingCache(users)
-    >>> import asyncio
-    >>> asyncio.run(cache.invalidate(keys=["user:7"]))
-    >>> users
-    {}
-    """
-
-    capabilities: frozenset[Capability] = frozenset({Capability.KEYS, Capability.PATTERNS})
-
-    def __init__(
-        self,
-        mapping: MutableMapping[str, object],
-        *,
-        lock: AbstractContextManager[object] | None = None,
-    ) -> None:
-        super().__init__(lock=lock)
-        self._mapping = mapping
-
-    def _get(self, key: str) -> object:
-        return self._mapping.get(key, MISS)
-
-    def _put(self, key: str, value: object, tags: tuple[str, ...], deadline: float | None) -> None:  # noqa: ARG002
-        self._mapping[key] = value
-
-    def _remove(self, key: str) -> None:
-        self._mapping.pop(key, None)
-
-    def _remove_all(self) -> None:
-        self._mapping.clear()
-
-    def _keys(self) -> Iterable[object]:
-        return self._mapping
-
-    def _lifetime(self, ttl: float | None) -> float | None:
-        if ttl is not None:
-            raise ValueError("ttl: the mapping keeps values as long as it does")
-        return None
