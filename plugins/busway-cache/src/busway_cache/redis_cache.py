@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from hashlib import sha1
 from threading import Lock
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
@@ -14,12 +13,13 @@ from redis.exceptions import NoScriptError, RedisError
 from busway_cache import _redis_scripts as scripts
 from busway_cache._globs import compiled, literal, stars_alone
 from busway_cache._redis_clients import Clients
+from busway_cache._redis_names import BATCH, batches, encoded, slot, slots_of, text_of
 from busway_cache._settings import seconds
 from busway_cache.cache import Capability
 from busway_cache.loading import MISS, LoadingCache, Look
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from redis.asyncio import Redis
 
@@ -27,7 +27,6 @@ __all__ = ["RedisCache"]
 
 _Token: TypeAlias = tuple[bytes, ...]
 
-_BATCH: Final = 500
 _STATE: Final = "busway:coherence"
 
 
@@ -80,7 +79,7 @@ class RedisCache(LoadingCache):
             {*able, Capability.PATTERNS} if scan else able
         )
         self._prefix = prefix
-        self._state = _bytes(prefix + _STATE)
+        self._state = encoded(prefix + _STATE)
         self._dumps = dumps
         self._loads = loads
         self._timeout = seconds("timeout", timeout)
@@ -93,7 +92,7 @@ class RedisCache(LoadingCache):
         await self._clients.close()
 
     async def _look(self, key: str, tags: Collection[str]) -> Look:
-        slots = _slots(key, tags)
+        slots = slots_of(key, tags)
         token, value, now = cast(
             "tuple[list[bytes], bytes | None, bytes]",
             await self._run(scripts.LOOK, [self._key(key)], slots),
@@ -109,23 +108,23 @@ class RedisCache(LoadingCache):
         tags: tuple[str, ...],
         kept_for: float | None,
     ) -> None:
-        encoded = self._dumps(value)  # what cannot be encoded is the caller's error
+        written = self._dumps(value)  # what cannot be encoded is the caller's error
         epoch, loads, *generations = cast("_Token", look.token)
-        slots = _slots(key, tags)
+        slots = slots_of(key, tags)
         held = [text for pair in zip(slots, generations, strict=True) for text in pair]
         # by the server's clock: how long it takes to get there does not lengthen its life
         until = int((look.at + cast("float", kept_for)) * 1000)
         try:
-            await self._run(scripts.KEEP, [self._key(key)], [until, encoded, epoch, loads, *held])
+            await self._run(scripts.KEEP, [self._key(key)], [until, written, epoch, loads, *held])
         except (RedisError, OSError):  # the value is good, it is only not kept
             self._counts.add("unkept")
 
     async def _drop(
         self, keys: tuple[str, ...], tags: tuple[str, ...], patterns: tuple[str, ...]
     ) -> None:
-        for some in _batches([_bytes(key) for key in keys]):
+        for some in batches([encoded(key) for key in keys]):
             await self._drop_some(some, ())
-        for some in _batches([_bytes(tag) for tag in tags]):
+        for some in batches([encoded(tag) for tag in tags]):
             await self._drop_some((), some)
         if patterns:
             await self._run(scripts.LOADS, [], [])  # from here on, none that matches is kept
@@ -133,26 +132,26 @@ class RedisCache(LoadingCache):
             await self._drop_matching(pattern)
 
     async def _drop_some(self, keys: Collection[bytes], tags: Collection[bytes]) -> None:
-        prefix = _bytes(self._prefix)
-        slots = [*(_slot(b"key", key) for key in keys), *(_slot(b"tag", tag) for tag in tags)]
+        prefix = encoded(self._prefix)
+        slots = [*(slot(b"key", key) for key in keys), *(slot(b"tag", tag) for tag in tags)]
         names = [*(prefix + key for key in keys), *(prefix + b"tag:" + tag for tag in tags)]
         await self._run(scripts.DROP, names, [len(keys), prefix, *slots])
 
     async def _drop_matching(self, pattern: str) -> None:
         # The server's own globs differ, and count bytes: it is asked for more, and we look closer.
-        asked = _bytes(literal(self._prefix) + stars_alone(pattern))
-        length, glob = len(_bytes(self._prefix)), compiled((pattern,))
+        asked = encoded(literal(self._prefix) + stars_alone(pattern))
+        length, glob = len(encoded(self._prefix)), compiled((pattern,))
         found: set[bytes] = set()
         cursor = -1
         while cursor:
             async with asyncio.timeout(self._timeout):
                 cursor, names = await self._clients.here().scan(
-                    max(cursor, 0), match=asked, count=_BATCH
+                    max(cursor, 0), match=asked, count=BATCH
                 )
             keys = (name[length:] for name in cast("list[bytes]", names))
-            found.update(key for key in keys if glob.match(_text(key)))
+            found.update(key for key in keys if glob.match(text_of(key)))
         found.discard(_STATE.encode())
-        for some in _batches(list(found)):
+        for some in batches(list(found)):
             await self._drop_some(some, ())
 
     async def _flush(self) -> None:
@@ -185,28 +184,4 @@ class RedisCache(LoadingCache):
             return MISS
 
     def _key(self, key: str) -> bytes:
-        return _bytes(self._prefix + key)
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _text(name: bytes) -> str:
-    try:
-        return name.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:  # not written by us
-        return name.decode("utf-8", "surrogateescape")
-
-
-def _slots(key: str, tags: Iterable[str]) -> list[str]:
-    return [_slot(b"key", _bytes(key)), *(_slot(b"tag", _bytes(tag)) for tag in tags)]
-
-
-def _slot(kind: bytes, name: bytes) -> str:
-    """One of 65,536 generations; the script DROP computes that of keys in the same way."""
-    return sha1(b"%s %s" % (kind, name), usedforsecurity=False).hexdigest()[:4]
-
-
-def _batches(names: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
-    return (names[start : start + _BATCH] for start in range(0, len(names), _BATCH))
+        return encoded(self._prefix + key)
