@@ -99,6 +99,25 @@ async def test_a_flush_does_not_pay_for_a_failure_that_comes_during_it(faulty):
     assert await faulty.recover()
 
 
+async def test_to_drop_keys_does_not_pay_for_a_failure(faulty, source):
+    """An invalidation flushes, another fails meanwhile, and then it drops its own keys."""
+    await faulty.get_or_load("b", source.load)
+    faulty.error = ConnectionError("gone")
+    with pytest.raises(ConnectionError):
+        await faulty.invalidate(keys=["a"])
+    faulty.error, faulty.gate = None, asyncio.Event()
+    first = asyncio.create_task(faulty.invalidate(keys=["a"]))
+    await asyncio.sleep(0)
+    other = asyncio.create_task(faulty.invalidate(keys=["b"]))
+    await asyncio.sleep(0)
+    other.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await other
+    faulty.gate.set()
+    await first
+    assert faulty.health()["state"] == "bypassed"
+
+
 async def test_a_load_from_before_a_failure_is_not_kept_after_the_flush(faulty, source):
     """The flush voids its token."""
     source.may_return.clear()

@@ -11,6 +11,7 @@ from tests.cache.stepping import orders, step
 from tests.proofs import cache_interleavings, cache_redis
 
 from busway_cache import _redis_scripts
+from busway_cache._debt import Debt
 from busway_cache.loading import MISS
 
 
@@ -121,7 +122,7 @@ def test_a_cache_whose_readers_join_older_loads_is_found_out(monkeypatch):
 @pytest.mark.parametrize("piece", ["failing: one reader twice, two writes"])
 def test_a_cache_that_fails_open_is_found_out(monkeypatch, piece):
     """Were it served after a failed invalidation, the proof would not hold."""
-    monkeypatch.setattr(cache_interleavings.Failing, "_owe", lambda self, error: None)
+    monkeypatch.setattr(Debt, "owe", lambda self, error: None)
     with pytest.raises(AssertionError, match="stale"):
         cache_interleavings.run(piece)
 
@@ -154,7 +155,7 @@ def test_a_cache_in_redis_that_is_wrong_is_found_out(monkeypatch, change, piece)
         _rewrite(monkeypatch, "~= generation then", "== 'never' then")
         _rewrite(monkeypatch, "return {epoch} end", "end")
     else:
-        monkeypatch.setattr(cache_redis.Stepped, "_owe", lambda self, error: None)
+        monkeypatch.setattr(Debt, "owe", lambda self, error: None)
     with pytest.raises(AssertionError, match="stale"):
         cache_redis.run(piece)
 

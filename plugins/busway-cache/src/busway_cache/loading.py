@@ -6,11 +6,11 @@ import logging
 from abc import ABC, abstractmethod
 from enum import Enum, auto
 from functools import partial
-from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 from busway_cache._counts import Counts
+from busway_cache._debt import Debt
 from busway_cache._flights import ABANDONED, Flights
 from busway_cache._settings import lifetime, seconds
 from busway_cache.cache import Capability
@@ -82,9 +82,7 @@ class LoadingCache(ABC):
         self._ttl = lifetime(ttl)
         self._flights = Flights()
         self._counts = Counts("hits", "loads", "joined", "bypassed", "flushes", "unkept")
-        self._debt = Lock()
-        self._owed = 0  # flushes asked for, and as many of them as have been done
-        self._paid = 0
+        self._debt = Debt()
         self._slow = False  # the last look took too long
         self._retry_at = 0.0
 
@@ -144,7 +142,7 @@ class LoadingCache(ABC):
         self._check(keys=keys, tags=tags, patterns=patterns)
         if not self.usable:
             await self.clear()  # it drops what was kept here; not what others have written there
-        await self._settling(partial(self._drop, tuple(keys), tuple(tags), tuple(patterns)))
+        await self._debt.guard(partial(self._drop, tuple(keys), tuple(tags), tuple(patterns)))
 
     async def clear(self) -> None:
         """Drop everything.
@@ -153,7 +151,7 @@ class LoadingCache(ABC):
             Exception: if it failed, as with `invalidate`.
         """
         self._counts.add("flushes")
-        await self._settling(self._flush)
+        await self._debt.settle(self._flush)
 
     async def recover(self) -> bool:
         """Try the flush that is owed; whether the cache is served again."""
@@ -171,7 +169,7 @@ class LoadingCache(ABC):
     @property
     def usable(self) -> bool:
         """Whether what is cached is served: no flush is owed."""
-        return self._paid >= self._owed
+        return not self._debt.owed
 
     def health(self) -> Mapping[str, int | str]:
         """Counts since it was made, and `state`: `serving` or `bypassed`."""
@@ -231,7 +229,7 @@ class LoadingCache(ABC):
             self._slow, self._retry_at = True, monotonic() + self.retry_after
             return None
         except Exception as error:  # noqa: BLE001 - a cache that cannot be asked is no reason to fail
-            self._owe(error)
+            self._debt.owe(error)
             return None
         self._slow = False
         return look
@@ -244,27 +242,6 @@ class LoadingCache(ABC):
             return False
         self._retry_at = now + self.retry_after
         return await self.recover()
-
-    async def _settling(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Take a step after which no flush is owed that was owed before, if it succeeds."""
-        owed = self._owed
-        try:
-            await step()
-        except BaseException as error:
-            self._owe(error)
-            raise
-        with self._debt:
-            was_usable, self._paid = self.usable, max(self._paid, owed)
-        if self.usable and not was_usable:
-            _log.info("the cache is flushed, and served again")
-
-    def _owe(self, error: BaseException) -> None:
-        with self._debt:
-            was_usable, self._owed = self.usable, self._owed + 1
-        if was_usable:
-            _log.warning(
-                "nothing cached is served until a flush succeeds: %s", type(error).__name__
-            )
 
     def _count_joined(self) -> None:
         self._counts.add("joined")
