@@ -12,7 +12,7 @@ from tests.proofs import cache_interleavings, cache_redis
 
 from busway_cache import _redis_scripts
 from busway_cache._debt import Debt
-from busway_cache.loading import MISS
+from busway_cache._look import MISS
 
 
 @pytest.mark.parametrize("lengths", [(1,), (2, 3), (1, 2, 3), (0, 2), (2, 2, 2)])

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from busway_cache._generations import Generations
 from busway_cache._globs import stars_alone
+from busway_cache._look import MISS, Look
 from busway_cache.cache import Capability
-from busway_cache.loading import MISS, LoadingCache, Look
+from busway_cache.loading import LoadingCache
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final, Literal
 
 from busway.bus import EventBus
 from busway.events import Event, EventType
 from busway.handlers import AnyType, EventHandler
+from busway_cache._capabilities import able_to
 from busway_cache._counts import Counts
 from busway_cache._mending import Mender
 from busway_cache._opening import open_cache
@@ -86,8 +87,7 @@ class CacheInvalidationHandler(EventHandler):
         )
         self._timeout = seconds("timeout", timeout)
         self._cache, self._is_ours = open_cache(cache)
-        self._able = frozenset(self._cache.capabilities)
-        self._refuse_what_it_cannot()
+        self._able = able_to(self._cache, self._templates)
         self._counts = Counts("invalidations", "failed_invalidations", "cleared_namespaces")
         self._mender: Mender | None = None
         if isinstance(self._cache, LoadingCache) and self._cache.shared:
@@ -188,24 +188,6 @@ class CacheInvalidationHandler(EventHandler):
             ", ".join(drop.lacking),
             "everything" if drop.everything else "the namespace",
         )
-
-    def _refuse_what_it_cannot(self) -> None:
-        for one in Capability:
-            if self._templates.uses(one) and one not in self._able:
-                raise ValueError(
-                    f"{one}: {type(self._cache).__name__} can do none ({_listed(self._able)}); "
-                    f"leave this setting out, or choose another cache{_REMEDIES.get(one, '')}"
-                )
-
-
-_REMEDIES: Final = {
-    Capability.PATTERNS: "; a redis:// does patterns with ?scan=yes",
-    Capability.TAGS: ": 'memory:', redis and cashews know tags",
-}
-
-
-def _listed(able: Collection[str]) -> str:
-    return f"only {', '.join(sorted(able))}" if able else "nothing at all"
 
 
 def _failure(event: Event, drop: Drop, error: Exception) -> InvalidationError:

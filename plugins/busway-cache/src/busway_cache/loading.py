@@ -4,48 +4,26 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from enum import Enum, auto
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from busway_cache._counts import Counts
 from busway_cache._debt import Debt
 from busway_cache._flights import ABANDONED, Flights
+from busway_cache._look import MISS
 from busway_cache._settings import lifetime, seconds
 from busway_cache.cache import Capability
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
-__all__ = ["MISS", "LoadingCache", "Look", "Miss"]
+    from busway_cache._look import Look
+
+__all__ = ["LoadingCache"]
 
 _log = logging.getLogger("busway.cache")
 _T = TypeVar("_T")
-
-
-class Miss(Enum):
-    """The type of `MISS`."""
-
-    MISS = auto()
-
-
-MISS: Final = Miss.MISS
-"""Instead of a value: there is none. None is a value."""
-
-
-class Look(NamedTuple):
-    """What a look at a key found, in one step.
-
-    Attributes:
-        token: equal tokens of one key mean that no invalidation of it has come between.
-        value: the value, or MISS.
-        at: when it was looked, in seconds of the clock that the entries expire by.
-    """
-
-    token: Hashable
-    value: object
-    at: float
 
 
 class LoadingCache(ABC):

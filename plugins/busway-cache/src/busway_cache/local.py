@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from busway_cache._generations import Generations
 from busway_cache._globs import matching
-from busway_cache.loading import MISS, LoadingCache, Look
+from busway_cache._look import MISS, Look
+from busway_cache.loading import LoadingCache
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from busway_cache._look import MISS
 from busway_cache.cache import Capability
-from busway_cache.loading import MISS
 from busway_cache.local import LocalCache
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections import OrderedDict
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from busway_cache._look import MISS
 from busway_cache._settings import whole_number
 from busway_cache.cache import Capability
-from busway_cache.loading import MISS
 from busway_cache.local import LocalCache
 
 if TYPE_CHECKING:

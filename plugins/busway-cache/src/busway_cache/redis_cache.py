@@ -12,11 +12,12 @@ from redis.exceptions import NoScriptError, RedisError
 
 from busway_cache import _redis_scripts as scripts
 from busway_cache._globs import compiled, literal, stars_alone
+from busway_cache._look import MISS, Look
 from busway_cache._redis_clients import Clients
 from busway_cache._redis_names import BATCH, batches, encoded, slot, slots_of, text_of
 from busway_cache._settings import seconds
 from busway_cache.cache import Capability
-from busway_cache.loading import MISS, LoadingCache, Look
+from busway_cache.loading import LoadingCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
