@@ -1,9 +1,11 @@
 """Reading through: what is shared, what is kept, and what an invalidation has overtaken."""
 
 import asyncio
+import os
 import threading
 
 import pytest
+from tests.audit.trail import fork
 
 from busway_cache import MappingCache, MemoryCache
 
@@ -302,6 +304,38 @@ def test_threads_that_write_and_read_see_nothing_stale():
     for thread in readers:
         thread.join(10)
     assert stale == []
+
+
+def test_a_child_waits_for_no_load_of_its_parent(source):
+    """What was on its way in another thread at the fork never arrives there."""
+    cache = MemoryCache()
+    entered, leave = threading.Event(), threading.Event()
+
+    async def load():
+        entered.set()
+        await asyncio.to_thread(leave.wait)
+        return "the parent's"
+
+    async def load_in_child():
+        return "its own"
+
+    async def read():
+        async with asyncio.timeout(10):
+            return await cache.get_or_load("a", load_in_child)
+
+    loading = threading.Thread(target=asyncio.run, args=(cache.get_or_load("a", load),))
+    loading.start()
+    assert entered.wait(10)
+    child = fork()
+    if child == 0:
+        status = 1
+        try:
+            status = asyncio.run(read()) != "its own"
+        finally:
+            os._exit(status)
+    leave.set()
+    loading.join(10)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 async def test_nothing_is_left_of_loads_that_have_ended(cache, source):

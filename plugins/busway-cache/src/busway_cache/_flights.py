@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import os
 from concurrent.futures import Future
 from contextvars import ContextVar
 from threading import Lock
@@ -61,6 +62,7 @@ class Flights:
         Raises:
             Exception: what `load` raised, to all of them.
         """
+        ticket = (os.getpid(), ticket)  # what a parent was loading arrives in no child
         with self._lock:
             flight = self._flights.get(ticket)
             if flight is None:
