@@ -1,6 +1,7 @@
 """Reading through: what is shared, what is kept, and what an invalidation has overtaken."""
 
 import asyncio
+import concurrent.futures
 import os
 import threading
 
@@ -154,6 +155,24 @@ async def test_an_exception_reaches_all_who_waited_and_is_not_cached(cache):
     with pytest.raises(LookupError):
         await cache.get_or_load("a", load)
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("kind", [concurrent.futures.CancelledError, TimeoutError, LookupError])
+async def test_whoever_waits_gets_the_very_exception(cache, source, kind):
+    """Also one that asyncio would take for a cancellation of the one who waits."""
+    error = kind("why")
+
+    async def load():
+        await source.load()
+        raise error
+
+    source.may_return.clear()
+    readers = [asyncio.create_task(cache.get_or_load("a", load)) for _ in range(2)]
+    await source.has_read.wait()
+    source.may_return.set()
+    results = await asyncio.gather(*readers, return_exceptions=True)
+    assert results[0] is results[1] is error
+    assert cache.health()["joined"] == 1
 
 
 async def test_cancelling_the_one_who_loads_fails_nobody_else(cache, source):

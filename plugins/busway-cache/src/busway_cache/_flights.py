@@ -8,7 +8,7 @@ import os
 from concurrent.futures import Future
 from contextvars import ContextVar
 from threading import Lock
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
@@ -22,6 +22,13 @@ class _Abandoned(enum.Enum):
 
 ABANDONED: Final = _Abandoned.ABANDONED
 """Instead of a value: whoever was loading it was cancelled."""
+
+
+class _Failure(NamedTuple):
+    """Not the future's exception: asyncio makes cancellations of some of those."""
+
+    error: Exception
+
 
 _Flight: TypeAlias = "Future[object]"
 _aboard: ContextVar[tuple[_Flight, ...]] = ContextVar("busway_cache_aboard", default=())
@@ -73,7 +80,10 @@ class Flights:
         if flight in _aboard.get():  # a loader reads what it is loading: it would wait for itself
             return await load()
         joined()
-        return await asyncio.wrap_future(flight)
+        outcome = await asyncio.wrap_future(flight)
+        if isinstance(outcome, _Failure):
+            raise outcome.error
+        return outcome
 
     async def _lead(
         self, ticket: Hashable, flight: _Flight, load: Callable[[], Awaitable[object]]
@@ -83,7 +93,7 @@ class Flights:
             value = await load()
         except Exception as error:
             self._land(ticket)
-            flight.set_exception(error)
+            flight.set_result(_Failure(error))
             raise
         except BaseException:
             self._land(ticket)
