@@ -112,10 +112,11 @@ def test_a_template_that_is_more_than_names_is_refused(setting, template):
 
 
 @pytest.mark.parametrize("table", [7, [], {"user.updated": "x"}, {"user.updated": [7]}])
-def test_a_table_that_is_none_is_refused(table):
+@pytest.mark.parametrize("setting", list(Capability))
+def test_a_table_that_is_none_is_refused(setting, table):
     """By the name of the setting."""
-    with pytest.raises(ValueError, match=r"^tags: "):
-        CacheInvalidationHandler(tags=table)
+    with pytest.raises(ValueError, match=rf"^{setting}: "):
+        CacheInvalidationHandler(**{setting: table})
 
 
 def test_what_it_publishes_itself_is_no_cause():

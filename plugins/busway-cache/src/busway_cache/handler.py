@@ -80,7 +80,7 @@ class CacheInvalidationHandler(EventHandler):
     ) -> None:
         self._templates = Templates(
             {
-                Capability.KEYS: {**_KEYS, **({} if keys is None else keys)},
+                Capability.KEYS: _with_defaults(keys),
                 Capability.TAGS: {} if tags is None else tags,
                 Capability.PATTERNS: {} if patterns is None else patterns,
             }
@@ -188,6 +188,11 @@ class CacheInvalidationHandler(EventHandler):
             ", ".join(drop.lacking),
             "everything" if drop.everything else "the namespace",
         )
+
+
+def _with_defaults(keys: object) -> object:
+    """The table, what is none included: it is refused like those of other settings."""
+    return {**_KEYS, **keys} if isinstance(keys, Mapping) else _KEYS if keys is None else keys
 
 
 def _failure(event: Event, drop: Drop, error: Exception) -> InvalidationError:
