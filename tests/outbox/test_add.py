@@ -11,11 +11,12 @@ import pytest
 import sqlalchemy
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
-from tests.outbox.conftest import Durable, bus_with, rows, until
+from tests.outbox.conftest import QUICK, Durable, bus_with, rows, until
 
-from busway import Event
+from busway import Event, EventBus
 from busway.handlers import EventHandler
 from busway_outbox import Outbox, OutboxError
+from busway_outbox._store import sqlite
 from busway_outbox._transactions.callers import drive
 
 
@@ -247,6 +248,41 @@ async def test_an_event_that_a_middleware_refuses_is_tried_again(make, url, dura
         await until(url, [("*", "dead")])
     assert "ZeroDivisionError" in rows(url, "error")[0][0]
     assert durable.got == []
+
+
+async def test_an_event_that_cannot_be_recorded_is_published_again(tmp_path, durable, monkeypatch):
+    """Nobody else would publish it: the database is locked after it was taken."""
+    monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(url=f"sqlite:{path}", **QUICK)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        outbox.add(created(), connection)
+    holder = sqlite3.connect(path, isolation_level=None)
+    refused = []
+
+    def locking(handler, call_next):
+        async def call(event):
+            if not refused:
+                holder.execute("BEGIN IMMEDIATE")
+            try:
+                await call_next(event)
+            except OutboxError as error:
+                refused.append(error)
+                holder.execute("COMMIT")
+                raise
+
+        return call if handler is durable else call_next
+
+    bus = EventBus()
+    bus.add_interceptor(locking)
+    outbox.attach(bus)
+    bus.subscribe(durable)
+    with closing(holder):
+        async with asyncio.timeout(10), bus:
+            await durable.handled.wait()
+    assert len(refused) == 1
+    done = [("*", "done"), ("tests.Durable", "done")]
+    assert rows(f"sqlite:{path}", "handler, state") == done
 
 
 def test_a_connection_to_another_file_is_refused(tmp_path):

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from busway.events import Event
-from busway_outbox.exceptions import OutboxError
+from busway_outbox.exceptions import UnrecordedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +24,11 @@ def encode(event: Event) -> str:
     """The event as one line of ASCII.
 
     Raises:
-        OutboxError: if a handler that got it later would not see the same: it names the key.
+        UnrecordedError: if a handler that got it later would not see the same: it names the key.
     """
     fault = next(_faults(event), None)
     if fault is not None:
-        raise OutboxError(
+        raise UnrecordedError(
             f"{event.type} {event.id} cannot be recorded: {fault}, which would not be read back "
             "the same. Put into the payload what JSON has: str, int, float, bool, None, and "
             "lists and dicts with str keys of these"
@@ -36,7 +36,7 @@ def encode(event: Event) -> str:
     try:
         return json.dumps({**event.to_dict(), "metadata": dict(event.metadata)})
     except (RecursionError, ValueError) as error:
-        raise OutboxError(f"{event.type} {event.id} cannot be recorded: {error}") from error
+        raise UnrecordedError(f"{event.type} {event.id} cannot be recorded: {error}") from error
 
 
 def decode(text: str) -> Event:

@@ -8,7 +8,7 @@ from busway.exceptions import SkipHandler
 from busway_outbox._encoding import encode
 from busway_outbox._relay import RESUBMITTED
 from busway_outbox._store.operations import Record
-from busway_outbox.exceptions import OutboxError
+from busway_outbox.exceptions import UnrecordedError
 
 if TYPE_CHECKING:
     from busway.events import Event
@@ -38,7 +38,7 @@ class Recording:
         """Run one on an event, unless that is done, dead, or at work already.
 
         Raises:
-            OutboxError: if it could not be recorded; the handler was not run.
+            UnrecordedError: if it could not be recorded; the handler was not run.
             SkipHandler: if it is not to run.
             BaseException: what the handler raises.
         """
@@ -57,7 +57,7 @@ class Recording:
     async def _record(self, event: Event, name: str, handler: Handler) -> Lease:
         key = event.id, name
         if self._beginning.setdefault(key, handler) is not handler:
-            raise OutboxError(
+            raise UnrecordedError(
                 f"two durable handlers are called {name}: give each a `name` of its own, or it "
                 "cannot be known whose an event is; it was not handled by the second"
             )

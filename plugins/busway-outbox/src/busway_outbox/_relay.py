@@ -17,7 +17,7 @@ from busway.handlers import handler_name
 from busway_outbox._encoding import decode
 from busway_outbox._store.operations import Claim, Measure, Purge
 from busway_outbox._store.rows import ALL_HANDLERS, Depth
-from busway_outbox.exceptions import OutboxError
+from busway_outbox.exceptions import OutboxError, UnrecordedError
 
 if TYPE_CHECKING:
     from busway.bus import EventBus
@@ -198,7 +198,10 @@ class Relay:
                 self._ledger.give_back(lease)
 
     async def _publish(self, lease: Lease, event: Event) -> None:
-        await self._bus.publish(event)
+        """Publish it; nobody but this row would publish it again, if it could not be recorded."""
+        for outcome in (await self._bus.publish(event)).outcomes:
+            if isinstance(outcome.exception, UnrecordedError):
+                self._ledger.ended(lease, outcome.exception)
         self._ledger.well(lease)
 
     async def _resubmit(self, lease: Lease, event: Event, handler: Handler) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from busway.exceptions import BuswayError
 
-__all__ = ["OutboxError"]
+__all__ = ["OutboxError", "UnrecordedError"]
 
 
 class OutboxError(BuswayError):
@@ -13,3 +13,7 @@ class OutboxError(BuswayError):
     A database refuses, a payload would not be read back from JSON as it is, or a connection goes
     to another database.
     """
+
+
+class UnrecordedError(OutboxError):
+    """An event could not be recorded for a durable handler, which was not run: no row stands."""

@@ -7,7 +7,7 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from busway_outbox._store.operations import Nothing, Settle, run
-from busway_outbox.exceptions import OutboxError
+from busway_outbox.exceptions import OutboxError, UnrecordedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,8 +124,8 @@ class Committing:
         for job in asking:
             job.error = self._unrecorded(error)
 
-    def _unrecorded(self, error: Exception) -> OutboxError:
-        made = OutboxError(f"{self.database.shown}: {error}; nothing was recorded or handled")
+    def _unrecorded(self, error: Exception) -> UnrecordedError:
+        made = UnrecordedError(f"{self.database.shown}: {error}; nothing was recorded or handled")
         made.__cause__ = error
         return made
 
