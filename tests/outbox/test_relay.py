@@ -13,8 +13,9 @@ from tests.outbox.conftest import Durable, Gate, bus_with, rows, stopped, until
 from busway import Event, EventBus, register_event_types
 from busway.events import unregister_event_types
 from busway.handlers import EventHandler
+from busway_outbox._store import statements
 from busway_outbox._store.database import database_of
-from busway_outbox._store.operations import Record, run
+from busway_outbox._store.operations import Record, Settle, run
 
 
 def created(**payload):
@@ -41,6 +42,27 @@ async def test_what_a_dead_process_left_is_done(make, url, durable):
         await durable.handled.wait()
     assert durable.got == [event]
     assert rows(url) == [("tests.Durable", "done", 2)]
+
+
+def test_an_end_that_comes_late_harms_no_other_row(url):
+    """The row was done by another process, and deleted; the next must not have its number."""
+    database = database_of(url)
+    first, second = (
+        Record(one.id, "tests.Durable", one.type.value, "{}", "me", 100.0)
+        for one in (created(), created())
+    )
+
+    def commit(operation):
+        with database.transaction():
+            (result,) = run(database, [operation])
+        return result
+
+    forget = Settle(commit(first).seq, statements.FORGET)
+    commit(forget)
+    commit(second)
+    commit(forget)
+    database.close()
+    assert rows(url, "event_id") == [(second.event_id,)]
 
 
 async def test_a_row_at_work_elsewhere_is_left_alone(make, url, durable):

@@ -53,7 +53,7 @@ SQLITE: Final = Dialect(
     begun=f"VALUES (?, ?, ?, ?, 'running', 1, {_SQLITE_NOW}, {_SQLITE_NOW} + ?, ?, '')",
     among="IN (SELECT value FROM json_each(?))",
     skip_locked="",
-    key="INTEGER PRIMARY KEY",
+    key="INTEGER PRIMARY KEY AUTOINCREMENT",  # a late end must not meet another row of its number
     real="REAL",
 )
 
