@@ -65,6 +65,66 @@ def test_an_end_that_comes_late_harms_no_other_row(url):
     assert rows(url, "event_id") == [(second.event_id,)]
 
 
+async def test_a_second_call_of_one_attempt_is_recorded(make, url):
+    """An interceptor outside calls again, in tasks: each call has its lease, or two would work."""
+    seen = []
+
+    class Fails(Durable):
+        async def handle(self, event):
+            seen.extend(rows(url, "state, attempts"))
+            await super().handle(event)
+
+    def twice(handler, call_next):
+        async def call(event):
+            try:
+                await asyncio.create_task(call_next(event))
+            except ValueError:
+                await asyncio.create_task(call_next(event))
+
+        return call
+
+    left_behind(url, created())
+    bus, outbox, fails = EventBus(), make(), Fails(failures=1)
+    bus.add_interceptor(twice)
+    outbox.attach(bus)
+    bus.subscribe(fails)
+    async with bus:
+        await fails.handled.wait()
+    assert seen == [("running", 2), ("running", 3)]
+    assert rows(url) == [("tests.Durable", "done", 3)]
+
+
+async def test_two_outboxes_of_one_database_on_a_bus_are_refused(make, url, durable):
+    """The inner one finds the row of the outer at work: it must not become done by that."""
+    one, other = make(), make()
+    bus = bus_with(one)
+    other.attach(bus)
+    bus.subscribe(durable)
+    async with stopped(one, other):
+        (refused,) = (await bus.publish(created())).errors
+    assert "two outboxes" in str(refused)
+    assert rows(url) == [("tests.Durable", "failed", 1)]
+
+
+async def test_two_outboxes_with_databases_of_their_own_keep_their_rows_apart(
+    make, url, tmp_path, durable
+):
+    """The outer one must not take the row that the inner one resubmits for its own."""
+    outer, inner = make(url=f"sqlite:{tmp_path / 'outer.db'}", relay=False), make()
+    left_behind(f"sqlite:{tmp_path / 'outer.db'}", created(), handler="tests.Other")
+    left_behind(url, created())
+    bus = bus_with(outer)
+    inner.attach(bus)
+    bus.subscribe(durable)
+    async with bus:
+        await durable.handled.wait()
+    assert rows(url) == [("tests.Durable", "done", 2)]
+    assert rows(f"sqlite:{tmp_path / 'outer.db'}", "handler, state") == [
+        ("tests.Other", "running"),
+        ("tests.Durable", "done"),
+    ]
+
+
 async def test_a_row_at_work_elsewhere_is_left_alone(make, url, durable):
     """Its lease has not ended."""
     left_behind(url, created(), lease=100.0)

@@ -8,7 +8,7 @@ from busway.exceptions import SkipHandler
 from busway_outbox._encoding import encode
 from busway_outbox._relay import RESUBMITTED
 from busway_outbox._store.operations import Record
-from busway_outbox.exceptions import UnrecordedError
+from busway_outbox.exceptions import OutboxError, UnrecordedError
 
 if TYPE_CHECKING:
     from busway.events import Event
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from busway_outbox._writing.writer import Writer
 
 __all__ = ["Recording"]
+
+
+class _RecordedBefore(SkipHandler):
+    """The row is done, dead, or at work elsewhere."""
 
 
 class Recording:
@@ -39,20 +43,31 @@ class Recording:
 
         Raises:
             UnrecordedError: if it could not be recorded; the handler was not run.
+            OutboxError: if another outbox on the bus has recorded it in the same database.
             SkipHandler: if it is not to run.
             BaseException: what the handler raises.
         """
-        lease = RESUBMITTED.get()
-        if lease is not None and (lease.event_id, lease.handler) == (event.id, name):
-            RESUBMITTED.set(None)  # what is published within is recorded as ever
-        else:
-            lease = await self._record(event, name, handler)
+        lease = self._resubmitted(event, name) or await self._record(event, name, handler)
         try:
             await call_next(event)
+        except _RecordedBefore as error:
+            two = OutboxError("two outboxes with one database are on this bus: remove one")
+            self._ledger.ended(lease, two)
+            raise two from error
         except BaseException as error:
             self._ledger.ended(lease, error)
             raise
         self._ledger.well(lease)
+
+    def _resubmitted(self, event: Event, name: str) -> Lease | None:
+        """The row that this outbox resubmits; a second call of the attempt is one of its own."""
+        ledger, lease = RESUBMITTED.get() or (None, None)
+        if lease is None or ledger is not self._ledger or lease.settled:
+            return None
+        if (lease.event_id, lease.handler) != (event.id, name):
+            return None
+        RESUBMITTED.set(None)  # what is published within is recorded as ever
+        return lease
 
     async def _record(self, event: Event, name: str, handler: Handler) -> Lease:
         key = event.id, name
@@ -69,7 +84,7 @@ class Recording:
         finally:
             self._beginning.pop(key, None)
         if lease is None:
-            raise SkipHandler(
+            raise _RecordedBefore(
                 f"{event.type} {event.id} was recorded for {name} before: it is done, dead, or at "
                 "work already"
             )

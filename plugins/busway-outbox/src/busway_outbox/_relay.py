@@ -38,8 +38,10 @@ _SHORTEST: Final = 0.02
 _PURGED: Final = 1_000
 """Rows that are purged at once."""
 
-RESUBMITTED: Final[ContextVar[Lease | None]] = ContextVar("busway_outbox_lease", default=None)
-"""The row that is being resubmitted: the interceptor is not to record it again."""
+RESUBMITTED: Final[ContextVar[tuple[Ledger, Lease] | None]] = ContextVar(
+    "busway_outbox_lease", default=None
+)
+"""The row that is being resubmitted, and of which outbox: its interceptor is not to record it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ class Relay:
 
     async def _resubmit(self, lease: Lease, event: Event, handler: Handler) -> None:
         """Deliver it; if it did not come to our interceptor, the outcome tells how it ended."""
-        RESUBMITTED.set(lease)  # in the context of this task alone
+        RESUBMITTED.set((self._ledger, lease))  # in the context of this task alone
         outcome = await self._bus.deliver(event, handler)
         if outcome.exception is None:
             self._ledger.well(lease)
