@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, closing, contextmanager, suppress
 import psycopg
 import pytest
 import sqlalchemy
+from psycopg.rows import dict_row
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from tests.outbox.conftest import QUICK, Durable, bus_with, rows, until
@@ -198,6 +199,28 @@ async def test_a_connection_that_is_awaited_adds_too(postgres, way, durable):
             await outbox.add_async(last, connection)
         await until(url, [("*", "done"), ("tests.Durable", "done")])
     assert durable.got == [last]
+
+
+def test_it_does_not_matter_what_rows_the_caller_wants(tmp_path):
+    """Of SQLite: any factory of rows, and bytes for texts."""
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(url=f"sqlite:{path}")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.row_factory = lambda _, row: {"row": row}
+        connection.text_factory = bytes
+        outbox.add(created(), connection)
+    assert len(rows(f"sqlite:{path}")) == 1
+
+
+async def test_it_does_not_matter_what_rows_the_caller_of_psycopg_wants(postgres):
+    """Dicts are usual."""
+    url = postgres.database()
+    outbox = Outbox(url=url)
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        outbox.add(created(), connection)
+    async with await psycopg.AsyncConnection.connect(url, row_factory=dict_row) as awaited:
+        await outbox.add_async(created(), awaited)
+    assert len(rows(url)) == 2
 
 
 async def test_the_same_event_added_twice_is_published_once(make, url, way, durable):

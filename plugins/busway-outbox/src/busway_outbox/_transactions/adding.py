@@ -59,7 +59,7 @@ def _adding(database: Database, event: Event, dialect: Dialect) -> Steps[None]:
     values = (event.id, ALL_HANDLERS, event.type.value, encode(event))
     if isinstance(database, Sqlite):
         rows = yield "PRAGMA database_list", ()
-        if not _is_same(cast("str", rows[0][2]), database):
+        if not _is_same(cast("str | bytes", rows[0][2]), database):
             raise _elsewhere(database)
     sql = dialect.sql(ADD).replace(dialect.mark, "?")
     yield from write(TABLE, dialect.schema(), dialect, sql, values)
@@ -67,9 +67,9 @@ def _adding(database: Database, event: Event, dialect: Dialect) -> Steps[None]:
         yield "SELECT pg_notify(?, '')", (TABLE,)
 
 
-def _is_same(file: str, database: Sqlite) -> bool:
+def _is_same(file: str | bytes, database: Sqlite) -> bool:
     """Whether a caller's file is the outbox's."""
-    return bool(file) and os.path.realpath(file) == os.path.realpath(database.path)
+    return bool(file) and os.path.realpath(os.fsdecode(file)) == os.path.realpath(database.path)
 
 
 def _elsewhere(database: Database) -> OutboxError:

@@ -16,7 +16,7 @@ from busway_outbox._store.dialect import POSTGRES, SQLITE, Dialect
 from busway_outbox.exceptions import OutboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
 __all__ = ["Rows", "Steps", "dialect_of", "drive", "drive_async", "is_awaited"]
 
@@ -36,6 +36,7 @@ class _Cursor(Protocol):
     """Of the DB-API."""
 
     description: object
+    row_factory: object
 
     def execute(self, sql: str, parameters: Sequence[object], /) -> object:
         """Run a statement."""
@@ -90,7 +91,9 @@ def drive(connection: object, steps: Steps[_R]) -> _R:
     if library == "sqlalchemy":
         return _run(steps, lambda sql, values: _by_sqlalchemy(connection, sql, values))
     mark = "?" if library == "sqlite3" else "%s"
-    cursor = cast("_Cursor", connection.cursor())  # type: ignore[attr-defined]  # as all of these
+    cursor = cast("_Cursor", connection.cursor(**_plain(library)))  # type: ignore[attr-defined]  # as all of these
+    if library == "sqlite3":
+        cursor.row_factory = None
     try:
         return _run(steps, lambda sql, values: _by_cursor(cursor, sql.replace("?", mark), values))
     finally:
@@ -109,7 +112,7 @@ async def drive_async(connection: object, steps: Steps[_R]) -> _R:
     if _library(connection) == "sqlalchemy":
         run_sync = cast("Callable[..., Awaitable[_R]]", connection.run_sync)  # type: ignore[attr-defined, explicit-any]
         return await run_sync(drive, steps)
-    async with connection.cursor() as cursor:  # type: ignore[attr-defined]
+    async with connection.cursor(**_plain("psycopg")) as cursor:  # type: ignore[attr-defined]
         step = next(steps)
         try:
             while True:
@@ -132,6 +135,15 @@ def _run(steps: Steps[_R], execute: Callable[[str, Sequence[object]], Rows]) -> 
                 step = steps.send(rows)
     except StopIteration as end:
         return cast("_R", end.value)
+
+
+def _plain(library: str) -> Mapping[str, object]:
+    """What makes a cursor return tuples, whatever the caller wants of his connection."""
+    if library != "psycopg":
+        return {}
+    from psycopg.rows import tuple_row  # it is there, since the connection is its own
+
+    return {"row_factory": tuple_row}
 
 
 def _by_cursor(cursor: _Cursor, sql: str, values: Sequence[object]) -> Rows:
