@@ -155,3 +155,19 @@ def test_what_is_no_event_or_no_connection_is_refused():
         Effect().have("user.created", None)
     with pytest.raises(OutboxError, match="is expected, not a NoneType"):
         Effect().have(created(), None)
+
+
+def test_without_a_transaction_it_is_refused(tmp_path, postgres):
+    """The key would be committed alone: a crash before the effect, and that would never be had."""
+    effect, event, url = Effect(), created(), postgres.database()
+    path = tmp_path / "shop.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with pytest.raises(OutboxError, match="in no transaction"):
+            effect.have(event, connection)
+        connection.execute("BEGIN")
+        assert effect.have(event, connection) == 7
+    with psycopg.connect(url, autocommit=True) as connection:
+        with pytest.raises(OutboxError, match="in no transaction"):
+            effect.have(event, connection)
+        with connection.transaction():
+            assert effect.have(event, connection) == 7

@@ -11,7 +11,13 @@ from busway._names import name_of
 from busway.events import Event
 from busway.handlers import Handler, handler_name
 from busway_outbox._store.dialect import SQLITE
-from busway_outbox._transactions.callers import dialect_of, drive, drive_async, is_awaited
+from busway_outbox._transactions.callers import (
+    dialect_of,
+    drive,
+    drive_async,
+    is_awaited,
+    need_transaction,
+)
 from busway_outbox._transactions.tables import write
 
 if TYPE_CHECKING:
@@ -52,6 +58,8 @@ def idempotent(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
 
     Raises:
         TypeError: if it lacks one of the parameters.
+        OutboxError: when it is called, if the connection is in no transaction, and commits each
+            statement by itself.
 
     >>> import sqlite3
     >>> from busway import Event
@@ -77,6 +85,7 @@ def idempotent(function: Callable[_P, _R]) -> Callable[_P, _R | None]:
         event, owner = given["event"], given.get("self")
         if not isinstance(event, Event):
             raise TypeError(f"event: an Event is expected, not {type(event).__name__}")
+        need_transaction(given["connection"])
         if isinstance(owner, Handler):
             return given["connection"], (event.id, f"{handler_name(owner)}.{function.__name__}")
         return given["connection"], (event.id, name_of(function))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Sequence
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar, cast
 
@@ -18,7 +19,7 @@ from busway_outbox.exceptions import OutboxError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-__all__ = ["Rows", "Steps", "dialect_of", "drive", "drive_async", "is_awaited"]
+__all__ = ["Rows", "Steps", "dialect_of", "drive", "drive_async", "is_awaited", "need_transaction"]
 
 _R = TypeVar("_R")
 Rows: TypeAlias = Sequence[Sequence[object]]
@@ -29,6 +30,8 @@ _KINDS: Final = (
     "a sqlite3.Connection, a psycopg Connection or AsyncConnection, SQLAlchemy's Connection, "
     "Session, AsyncConnection or AsyncSession, or Django's connection is expected"
 )
+_IDLE: Final = 0
+"""libpq's PQTRANS_IDLE."""
 _VENDORS: Final = {"sqlite": SQLITE, "postgresql": POSTGRES}
 
 
@@ -76,6 +79,31 @@ def dialect_of(connection: object) -> Dialect:
     if vendor not in _VENDORS:
         raise OutboxError(f"there is an outbox in SQLite and PostgreSQL, not in {vendor}")
     return _VENDORS[vendor]
+
+
+def need_transaction(connection: object) -> None:
+    """Refuse a connection that commits each statement by itself.
+
+    Raises:
+        OutboxError: if it does; SQLAlchemy's are not asked.
+    """
+    if _commits_each(connection, _library(connection)):
+        raise OutboxError(
+            "this connection is in no transaction, and commits each statement by itself: what is "
+            "written together could stand in part. Begin a transaction"
+        )
+
+
+def _commits_each(connection: object, library: str) -> bool:
+    told = partial(getattr, connection)
+    if library == "sqlite3":
+        by_itself = told("isolation_level", "") is None or told("autocommit", -1) is True
+        return by_itself and not told("in_transaction")
+    if library == "psycopg":
+        return bool(told("autocommit")) and told("info").transaction_status == _IDLE
+    if library == "django":
+        return bool(told("get_autocommit")()) and not told("in_atomic_block")
+    return False
 
 
 def drive(connection: object, steps: Steps[_R]) -> _R:
