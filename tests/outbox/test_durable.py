@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import sqlite3
 import sys
 from contextlib import closing
 
 import pytest
-from tests.outbox.conftest import Durable, bus_with, rows, stopped, until
+from tests.outbox.conftest import QUICK, Durable, bus_with, rows, stopped, until
 
 from busway import Event, SkipHandler
 from busway.handlers import EventHandler
@@ -273,6 +274,35 @@ async def test_an_end_that_the_database_refuses_is_recorded_later(tmp_path, monk
         holder.execute("ROLLBACK")
         holder.close()
         await until(outbox._url, [("tests.Durable", "done")])
+
+
+async def test_an_id_that_is_too_long_harms_no_other(postgres, durable):
+    """PostgreSQL's index takes 8 kB; so long a key is what it calls an operational error."""
+    outbox = Outbox(url=postgres.database(), **QUICK)
+    long = "".join(map(chr, random.Random(1).choices(range(32, 0xD7FF), k=20_000)))
+    async with stopped(outbox):
+        results = await bus_with(outbox, durable).publish_many(
+            [created(), Event("user.created", id=long), created()]
+        )
+    assert [one.ok for one in results] == [True, False, True]
+    assert outbox.health()["error"] == ""
+
+
+async def test_an_end_that_a_read_only_server_refuses_is_recorded_later(postgres, gate):
+    """As after a failover, until that is noticed."""
+    url = postgres.database()
+    outbox = Outbox(url=url, relay=False)
+    async with stopped(outbox):
+        publishing = asyncio.create_task(bus_with(outbox, gate).publish(created()))
+        await gate.entered.wait()
+        writer = outbox._writer._committing.database._connection
+        writer.execute("SET default_transaction_read_only = on")
+        gate.opened.set()
+        await publishing
+        await outbox.flush()
+        assert "read-only" in outbox.health()["error"]
+        writer.execute("SET default_transaction_read_only = off")
+        await until(url, [("tests.Durable", "done")])
 
 
 async def test_a_fault_of_one_event_harms_no_other(make, url, durable):

@@ -23,6 +23,9 @@ __all__ = ["Postgres"]
 
 _PATIENCE: Final = 10
 """Seconds that connecting may take."""
+_READ_ONLY: Final = "25006"
+_OF_ONE: Final = ("40", "54")
+"""The classes of errors that are those of one operation: rolled back, or too long for an index."""
 _LOCK: Final = 0x62757377
 """The advisory lock under which the table is made: two that make it at once would collide."""
 
@@ -84,7 +87,7 @@ class Postgres:
         library = _import()
         state = getattr(error, "sqlstate", None) or ""
         is_its = isinstance(error, library.OperationalError | library.InterfaceError)
-        return is_its and not state.startswith("40")
+        return state == _READ_ONLY or (is_its and not state.startswith(_OF_ONE))
 
     async def listen(self, heard: Callable[[], object]) -> None:
         """Call `heard` when somebody has added something; goes on until it is cancelled."""
