@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 from tests.outbox.conftest import Durable, bus_with, rows, stopped
@@ -130,6 +134,23 @@ def test_the_outbox_is_that_of_the_settings(tmp_path, monkeypatch):
     assert "shop.db" in call("status", code=2).stderr
     left_behind(f"sqlite:{tmp_path / 'shop.db'}", Event("user.login"))
     assert len(told("list")) == 1
+
+
+@pytest.mark.parametrize("name", ["status", "list", "purge", "retry", "discard"])
+def test_another_database_is_left_as_it_is(url, name):
+    """A slip in --url must not put an outbox into it, nor end in a traceback."""
+    arguments = ("--all",) if name in ("retry", "discard") else ()
+    scheme, _, path = url.partition(":")
+    if scheme == "sqlite":
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("CREATE TABLE shop (name)")
+        before = Path(path).read_bytes()
+    refused = call(name, *arguments, "--json", "--url", url, code=2)
+    assert "busway_outbox" in refused.stderr
+    if scheme == "sqlite":
+        assert Path(path).read_bytes() == before
+    with pytest.raises((sqlite3.OperationalError, psycopg.errors.UndefinedTable)):
+        rows(url)
 
 
 def test_an_outbox_that_refuses_is_told_in_one_line(tmp_path):

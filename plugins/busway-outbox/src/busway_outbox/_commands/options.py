@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, cast
@@ -62,7 +63,8 @@ seqs_argument = click.argument("seqs", metavar="[SEQ]...", nargs=-1, type=int)
 def opened(url: str | None) -> Iterator[Database]:
     """The outbox, in a transaction; what it refuses becomes one line and exit code 2."""
     try:
-        database = database_of(url_of(_configured() if url is None else url))
+        checked = url_of(_configured() if url is None else url)
+        database = database_of(checked, makes=False)  # it may be another's, by a slip of the pen
     except (BuswayError, ValueError) as error:
         raise Refusal(printable(str(error))) from None
     if not database.exists():
@@ -73,11 +75,16 @@ def opened(url: str | None) -> Iterator[Database]:
     except (BrokenPipeError, click.ClickException):
         raise
     except Exception as error:
-        if not (isinstance(error, BuswayError) or database.is_out(error)):
+        if not isinstance(error, BuswayError | sqlite3.Error) and not _is_psycopg_s(error):
             raise
         raise Refusal(printable(f"{database.shown}: {error}")) from None
     finally:
         database.close()
+
+
+def _is_psycopg_s(error: Exception) -> bool:
+    """Whether PostgreSQL refuses; the library may not be there."""
+    return type(error).__module__.partition(".")[0] == "psycopg"
 
 
 def _configured() -> str:

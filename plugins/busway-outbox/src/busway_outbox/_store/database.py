@@ -64,7 +64,12 @@ class Database(Protocol):
         """Close the connection, if there is one."""
 
 
-def database_of(url: str) -> Database:
-    """The database of a URL; nothing is opened yet."""
+def database_of(url: str, *, makes: bool = True) -> Database:
+    """The database of a URL; nothing is opened yet.
+
+    Args:
+        url: where.
+        makes: whether the table is made if it is not there.
+    """
     scheme, _, rest = url.partition(":")
-    return Sqlite(rest) if scheme == "sqlite" else Postgres(url)
+    return Sqlite(rest, makes=makes) if scheme == "sqlite" else Postgres(url, makes=makes)

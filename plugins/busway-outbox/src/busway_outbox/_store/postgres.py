@@ -35,9 +35,11 @@ class Postgres:
 
     Args:
         url: what psycopg connects to.
+        makes: whether the table is made, if it is not there.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, makes: bool = True) -> None:
+        self._makes = makes
         self.dialect = POSTGRES
         self._url = url
         parts = urlsplit(url)
@@ -126,15 +128,19 @@ class Postgres:
         )
         try:
             connection.execute("SET synchronous_commit = on")
-            if connection.execute("SELECT to_regclass(%s)", (TABLE,)).fetchone() == (None,):
-                with connection.transaction():
-                    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-                    for statement in self.dialect.schema():
-                        connection.execute(statement.encode())
+            if self._makes:
+                self._make(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _make(self, connection: psycopg.Connection) -> None:
+        if connection.execute("SELECT to_regclass(%s)", (TABLE,)).fetchone() == (None,):
+            with connection.transaction():
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+                for statement in self.dialect.schema():
+                    connection.execute(statement.encode())
 
 
 def _import() -> ModuleType:

@@ -32,9 +32,11 @@ class Sqlite:
     Args:
         path: where; it is made, for its owner alone, when it is first written to. A relative one
             is that of the moment this was made.
+        makes: whether it is; else it is opened as it is.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, makes: bool = True) -> None:
+        self._makes = makes
         self.dialect = SQLITE
         self.path = Path(path.removeprefix("//")).expanduser().absolute()
         self.shown = f"sqlite:{self.path}"
@@ -109,17 +111,19 @@ class Sqlite:
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:
-        self._make()
+        if self._makes:
+            self._make()
         connection = sqlite3.connect(
             self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
         )
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("BEGIN IMMEDIATE")
-            for statement in self.dialect.schema():
-                connection.execute(statement)
-            connection.execute("COMMIT")
+            if self._makes:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("BEGIN IMMEDIATE")
+                for statement in self.dialect.schema():
+                    connection.execute(statement)
+                connection.execute("COMMIT")
         except BaseException:
             connection.close()
             raise
