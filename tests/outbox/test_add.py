@@ -273,6 +273,24 @@ async def test_an_event_that_a_middleware_refuses_is_tried_again(make, url, dura
     assert durable.got == []
 
 
+async def test_a_handler_with_the_name_of_all_takes_nothing_from_them(make, url, way, durable):
+    """`*` stands for all handlers in a row; a durable one of that name is refused."""
+
+    class Star(Durable):
+        name = "*"
+
+    def add():
+        with way(url) as (connection, _):
+            outbox.add(created(), connection)
+
+    outbox, star = make(max_attempts=1), Star()
+    await in_thread(add)
+    async with bus_with(outbox, star, durable):
+        await durable.handled.wait()
+        await until(url, [("*", "dead"), ("tests.Durable", "done")])
+    assert star.got == []
+
+
 async def test_an_event_that_cannot_be_recorded_is_published_again(tmp_path, durable, monkeypatch):
     """Nobody else would publish it: the database is locked after it was taken."""
     monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)

@@ -8,6 +8,7 @@ from busway.exceptions import SkipHandler
 from busway_outbox._encoding import encode
 from busway_outbox._relay import RESUBMITTED
 from busway_outbox._store.operations import Record
+from busway_outbox._store.rows import ALL_HANDLERS
 from busway_outbox.exceptions import OutboxError, UnrecordedError
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Recording:
         return lease
 
     async def _record(self, event: Event, name: str, handler: Handler) -> Lease:
+        if name == ALL_HANDLERS:
+            raise UnrecordedError(f"a durable handler is called {name}: give it another `name`")
         key = event.id, name
         if self._beginning.setdefault(key, handler) is not handler:
             raise UnrecordedError(

@@ -154,7 +154,8 @@ class Relay:
         claim = Claim(names, types, free, self._writer.owner, self._writer.lease)
         claimed = await self._writer.ask(claim)
         for lease in claimed.leases:
-            self._begin(lease, handlers.get(lease.handler))
+            handler = None if lease.handler == ALL_HANDLERS else handlers[lease.handler]
+            self._begin(lease, handler)
         await self._keep_house(names, types)
         if claimed.next_due is None:
             return self._times.poll
