@@ -296,6 +296,38 @@ async def test_an_outbox_can_start_again_after_it_was_stopped(make, url):
     assert len(handler.got) == 2
 
 
+async def test_a_bus_of_another_loop_stops_without_the_relay(make, url, durable):
+    """The outbox is on both; it goes on for the bus that it resubmits for."""
+    outbox = make()
+
+    async def other():
+        async with bus_with(outbox) as bus:
+            await bus.publish(created())
+
+    async with bus_with(outbox, durable), asyncio.timeout(5):
+        await asyncio.to_thread(asyncio.run, other())
+        left_behind(url, created())
+        await durable.handled.wait()
+
+
+async def test_one_that_closes_while_the_writer_ends_is_woken(make, durable):
+    """Another has told it to end, in the moment in which this one is about to wait for that."""
+    outbox = make(relay=False)
+    await bus_with(outbox, durable).publish(created())
+    writer = outbox._writer
+
+    class Closing(list):
+        def append(self, job):
+            thread = writer._thread
+            writer.abandon()
+            thread.join(0.2)  # it must not end yet
+            super().append(job)
+
+    writer._closing = Closing()
+    async with asyncio.timeout(5):
+        await outbox.stop()
+
+
 async def test_without_relay_nothing_is_resubmitted(make, url, durable):
     """`relay = false`: another process does it."""
     left_behind(url, created())

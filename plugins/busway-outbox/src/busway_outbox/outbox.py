@@ -156,13 +156,13 @@ class Outbox(EventHandler):
             self._relaying = asyncio.create_task(self._relay.run(), name="busway outbox relay")
 
     async def stop(self) -> None:
-        """End that, commit what is on its way, and close the database.
+        """End that, if it is of this loop; commit what is on its way, and close the database.
 
         Cancellation: what is being resubmitted is cancelled, and tried again later.
         """
         relay, task = self._relay, self._relaying
-        self._relay = self._relaying = None
-        if relay is not None and task is not None:
+        if relay is not None and task is not None and task.get_loop() is asyncio.get_running_loop():
+            self._relay = self._relaying = None
             task.cancel()
             await asyncio.wait({task})
             await relay.end()

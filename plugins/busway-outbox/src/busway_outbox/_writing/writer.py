@@ -112,12 +112,13 @@ class Writer:
 
         The next operation begins both anew.
         """
-        thread = self._thread
-        if thread is None:
-            return
         job = Job(Nothing(), asyncio.get_running_loop())
-        self._closing.append(job)
-        self._jobs.put(None)
+        with self._starting:  # the thread may be about to end, told by another
+            thread = self._thread
+            if thread is None:
+                return
+            self._closing.append(job)
+            self._jobs.put(None)
         await job.wait()
         thread.join()  # it has nothing left to do
 
