@@ -83,6 +83,11 @@ def test_list_can_be_narrowed(filled):
     assert len(told("list", "--url", filled, "--limit", "2")) == 2
 
 
+def test_a_limit_that_no_database_takes_is_refused(filled):
+    """By the option's name."""
+    assert "--limit" in call("list", "--limit", str(10**30), "--url", filled, code=2).stderr
+
+
 def test_retry_brings_back_what_is_dead(filled):
     """With all its attempts."""
     assert told("retry", "2", "--url", filled) == [{"retried": 1}]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from enum import StrEnum
 
+import psycopg
 import pytest
 from tests.outbox.conftest import Durable, Gate, bus_with, rows, stopped, until
 
@@ -350,6 +352,25 @@ async def test_an_event_tells_the_relay_to_look(make, url, durable, started):
         left_behind(url, created())
         await bus.publish(Event("outbox.added"))
         await until(url, [("done",)] * 2, "state")
+
+
+async def test_a_table_of_another_version_is_told_once(make, url, durable, caplog):
+    """Though nothing is published: rows would be left, and nobody would know."""
+    left_behind(url, created())
+    rename = "ALTER TABLE busway_outbox RENAME COLUMN owner TO holder"
+    scheme, _, path = url.partition(":")
+    with sqlite3.connect(path) if scheme == "sqlite" else psycopg.connect(url) as connection:
+        connection.execute(rename)
+    connection.close()
+    outbox = make()
+    async with bus_with(outbox, durable):
+        async with asyncio.timeout(10):
+            while not any("owner" in one.getMessage() for one in caplog.records):
+                await asyncio.sleep(0.01)
+        for _ in range(3):
+            await asyncio.wait_for(outbox._relay._look_safely(), 10)
+    told = [one for one in caplog.records if "owner" in one.getMessage()]
+    assert [one.levelno for one in told] == [logging.ERROR]
 
 
 async def test_whatever_goes_wrong_in_the_relay_it_goes_on(make, url, durable, caplog):

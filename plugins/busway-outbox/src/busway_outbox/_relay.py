@@ -89,6 +89,7 @@ class Relay:
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_over = False
         self._measured = float("-inf")
+        self._refused = ""
         self._told: set[tuple[str, str]] = set()
 
     def nudge(self) -> None:
@@ -136,7 +137,10 @@ class Relay:
     async def _look_safely(self) -> float:
         try:
             return await self._look()
-        except OutboxError:  # the writer has told it
+        except OutboxError as error:
+            if not self._writer.error and str(error) != self._refused:  # else it was told
+                self._refused = str(error)
+                _log.error("the relay can take no rows: %s", error)
             return self._times.poll
         except Exception:  # noqa: BLE001 - told; whatever it is, rows are not to be left for it
             _log.exception("the relay failed, and goes on")

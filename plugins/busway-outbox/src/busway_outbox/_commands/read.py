@@ -22,6 +22,7 @@ from busway_outbox._store.rows import Listed, State
 __all__ = ["list_command", "status_command"]
 
 _STATES = get_args(State)
+_MOST = 2**31 - 1  # of what a database takes for a limit
 
 
 @click.command("status")
@@ -58,7 +59,7 @@ def status_command(url: str | None, as_json: bool) -> None:
     help="Only rows in this state; all but done, if none is given.",
 )
 @handler_option
-@click.option("--limit", default=100, type=click.IntRange(1), help="At most so many; 100.")
+@click.option("--limit", default=100, type=click.IntRange(1, _MOST), help="At most so many; 100.")
 @json_option
 def list_command(
     url: str | None, states: tuple[str, ...], handler: str, limit: int, as_json: bool
