@@ -255,6 +255,21 @@ async def test_a_database_that_refuses_runs_no_handler(tmp_path, durable, caplog
     assert [one.levelno for one in told] == [logging.ERROR, logging.WARNING]
 
 
+async def test_who_writes_to_the_file_when_it_is_turned_to_wal_is_waited_for(tmp_path, durable):
+    """As another process that opens it at the same moment: SQLite refuses at once."""
+    path = tmp_path / "outbox.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("CREATE TABLE shop (name)")
+        holder.execute("BEGIN IMMEDIATE")
+        outbox = Outbox(url=f"sqlite:{path}")
+        async with stopped(outbox):
+            publishing = asyncio.create_task(bus_with(outbox, durable).publish(created()))
+            done, _ = await asyncio.wait({publishing}, timeout=0.2)
+            holder.execute("COMMIT")
+            assert (await publishing).ok
+    assert not done
+
+
 async def test_an_end_that_the_database_refuses_is_recorded_later(tmp_path, monkeypatch):
     """It is kept until the database takes it."""
     monkeypatch.setattr(sqlite, "_PATIENCE", 0.01)

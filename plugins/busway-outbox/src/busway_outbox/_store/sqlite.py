@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,8 @@ __all__ = ["Sqlite"]
 
 _PATIENCE: Final = 5.0
 """Seconds that another writer of the file is waited for."""
+_PAUSE: Final = 0.01
+"""Seconds between two tries where SQLite itself does not wait."""
 _OLDEST: Final = (3, 38, 0)
 """The first with `RETURNING` and `json_each`."""
 
@@ -119,7 +122,7 @@ class Sqlite:
         try:
             connection.execute("PRAGMA synchronous = FULL")
             if self._makes:
-                connection.execute("PRAGMA journal_mode = WAL")
+                _turn_to_wal(connection)
                 connection.execute("BEGIN IMMEDIATE")
                 for statement in self.dialect.schema():
                     connection.execute(statement)
@@ -133,3 +136,17 @@ class Sqlite:
         """Events may hold what is nobody else's business: the file is its owner's alone."""
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _turn_to_wal(connection: sqlite3.Connection) -> None:
+    """SQLite waits for no writer here, and another process may be making the table."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
