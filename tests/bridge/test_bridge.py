@@ -105,6 +105,46 @@ async def test_a_duplicate_is_handled_once(server, make_receiver, subject, inbox
     assert told["in_duplicates"] == 1
 
 
+async def test_events_of_one_id_and_two_sources_are_two(sender, make_receiver, inbox):
+    """An id is unique within its source only: no broker may take the second for a duplicate."""
+    async with sender, make_receiver(inbox):
+        for source in ("shop", "warehouse"):
+            event = Event("user.login", {"n": source}, id="1", source=source)
+            (await sender.publish(event)).raise_for_errors()
+        await inbox.count(2)
+    assert inbox.numbers == ["shop", "warehouse"]
+
+
+@pytest.mark.parametrize(
+    "id_", ["x" * 300, "1\r\nX: y", "\ud800"], ids=["long", "lines", "no text"]
+)
+async def test_any_id_travels(sender, make_receiver, inbox, id_):
+    """Whatever a broker's own header for it can hold."""
+    async with sender, make_receiver(inbox):
+        (await sender.publish(Event("user.login", {"n": 1}, id=id_))).raise_for_errors()
+        await inbox.count(1)
+    assert inbox.events[0].id == id_
+
+
+async def test_one_stream_may_have_two_subjects(servers, subject, inbox):
+    """An event that goes to both is no duplicate of itself."""
+    import nats
+
+    server = servers("nats")
+    client = await nats.connect(server.url)
+    await client.jetstream().add_stream(name=subject, subjects=[f"{subject}.*"])
+    await client.close()
+    transport = BrokerTransport(f"{server.url}?subject={subject}.a,{subject}.b")
+    await transport.start()
+    await transport.send(Event("user.login", {"n": 1}))
+    await transport.stop()
+    bus = EventBus()
+    bus.subscribe(inbox)
+    bus.subscribe(BridgeHandler(url=server.url, subjects=[f"{subject}.b"], origin="receiver"))
+    async with bus:
+        await inbox.count(1)
+
+
 async def test_each_group_gets_all_and_shares_it(sender, make_receiver, make_inbox):
     """Two groups, one of them of two."""
     alone, left, right = make_inbox(), make_inbox(), make_inbox()

@@ -136,7 +136,7 @@ class BridgeHandler(EventHandler):
             raise SkipHandler
         try:
             with _honest():
-                await self._send(subject, wire.encode(event, options.origin), event.id)
+                await self._send(subject, wire.encode(event, options.origin), wire.key(event))
         except BaseException:
             self._counts.add("failed")
             raise

@@ -94,7 +94,7 @@ class BrokerTransport:
         """
         body = wire.encode(event, self._options.origin)
         for subject in self._options.subjects:
-            await self._send(subject, body, event.id)
+            await self._send(subject, body, wire.key(event))
 
     async def stop(self) -> None:
         """Receive no more, wait for what is being handled, and disconnect."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from cloudevents.core.base import BaseCloudEvent
 
-__all__ = ["ORIGIN", "VIA", "dead_letter", "decode", "encode"]
+__all__ = ["ORIGIN", "VIA", "dead_letter", "decode", "encode", "key"]
 
 ORIGIN: Final = "origin"
 """The key of `metadata`, and the extension, that says which application sent an event."""
@@ -147,6 +147,14 @@ def _read(body: bytes | str) -> BaseCloudEvent:
             return _format.read(None, body)
     data = attributes.pop("data", None)
     return CloudEvent(attributes, data)
+
+
+def key(event: Event) -> str:
+    """What tells an event from all others: source and id, as CloudEvents has it; printable ASCII.
+
+    An id alone is unique within its source only.
+    """
+    return "#".join(quote(part, errors="backslashreplace") for part in (event.source, event.id))
 
 
 def dead_letter(body: bytes, subject: str, reason: str, origin: str) -> tuple[bytes, str]:

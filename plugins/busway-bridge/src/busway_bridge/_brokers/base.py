@@ -94,7 +94,7 @@ class Broker(ABC):
         Args:
             subject: where to.
             body: the message.
-            key: what tells it from others: the event's id.
+            key: what tells it from others, in printable ASCII: the event's source and id.
 
         Raises:
             Exception: if it has not.

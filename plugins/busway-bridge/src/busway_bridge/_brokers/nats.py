@@ -127,11 +127,12 @@ class _Nats(Broker):
 
     async def send(self, subject: str, body: bytes, key: str) -> None:
         stream = await self._stream(subject)
-        # JetStream forgets what it has of an id within its window: a second try adds nothing.
+        # JetStream forgets what it has of an id within its window: a second try adds nothing. One
+        # stream may have several subjects.
         # By FastStream's connection, and not by its publish: that takes a timer and a subscription
         # of its own for each message, and twice as long
         acknowledged = await self._js.publish_async(
-            subject, body, stream=stream, headers={Header.MSG_ID: key}
+            subject, body, stream=stream, headers={Header.MSG_ID: f"{subject} {key}"}
         )
         async with asyncio.timeout(_ONCE):
             await acknowledged

@@ -27,6 +27,7 @@ __all__ = ["make"]
 
 _PREFETCH: Final = 16
 _ONCE: Final = 5.0  # seconds that one try to publish may take
+_LONGEST_ID: Final = 255  # AMQP's short strings
 _COUNT: Final = "x-delivery-count"  # of quorum queues: how often it came back
 
 
@@ -108,7 +109,7 @@ class _Rabbit(Broker):
             exchange=exchange,
             persist=True,
             mandatory=True,
-            message_id=key,
+            message_id=key if len(key) <= _LONGEST_ID else None,
             content_type="application/cloudevents+json",
             timeout=_ONCE,
         )
