@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import json
 import logging
 
 import pytest
 from tests.bridge.servers import Redis
 
 from busway import Event, EventBus
-from busway_bridge import BridgeError, BridgeHandler, BrokerTransport
+from busway_bridge import (
+    BridgeError,
+    BridgeHandler,
+    BrokerTransport,
+    TooLargeError,
+    encode,
+)
 
 
 class Lazy(Redis):
@@ -125,3 +134,42 @@ async def test_a_redis_consumer_that_ended_well_is_forgotten(redis, subject, inb
         pass
     async with Client.from_url(redis.url) as client:
         assert await client.xinfo_consumers(subject, "busway") == []
+
+
+async def test_an_event_that_is_too_large_for_the_broker_fails_at_once(servers, subject):
+    """NATS takes a megabyte, header and all; those behind it are sent."""
+    server = servers("nats")
+    transport = BrokerTransport(f"{server.url}?subject={subject}")
+    await transport.start()
+    least = len(encode(Event("user.login", {"x": ""}), "x" * 100))
+    for size in (2**21, 2**20 - 1, 2**20 - least):
+        with pytest.raises(TooLargeError, match="raise its max_payload"):
+            await transport.send(Event("user.login", {"x": "x" * size}))
+    await transport.send(Event("user.login", {"x": "x" * (2**20 - 1000)}))
+    await transport.stop()
+
+
+async def test_a_large_message_that_is_no_event_is_a_dead_letter_in_part(servers, subject):
+    """Its dead letter would be larger than NATS takes, and it would come again for ever."""
+    import nats
+
+    server = servers("nats")
+    seen = asyncio.Event()
+
+    async def handle(event):
+        seen.set()
+        return True
+
+    transport = BrokerTransport(f"{server.url}?subject={subject}", handle=handle)
+    await transport.start()
+    await transport._send(subject, b"\xff" * 1_000_000, "1")
+    await transport.send(Event("user.login"))
+    async with asyncio.timeout(30):
+        await seen.wait()
+    await transport.stop()
+    client = await nats.connect(server.url)
+    subscription = await client.jetstream().subscribe(f"{subject}.dead", ordered_consumer=True)
+    told = json.loads((await subscription.next_msg(timeout=30)).data)["data"]
+    await client.close()
+    assert "of its 1000000 bytes, these are the first 10000" in told["reason"]
+    assert base64.b64decode(told["body_base64"]) == b"\xff" * 10_000

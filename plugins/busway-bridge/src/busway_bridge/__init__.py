@@ -1,6 +1,6 @@
 """Busway's bridge: events between processes and machines, through a broker."""
 
-from busway_bridge.exceptions import BridgeError, BrokerAwayError, WireError
+from busway_bridge.exceptions import BridgeError, BrokerAwayError, TooLargeError, WireError
 from busway_bridge.handler import BridgeHandler
 from busway_bridge.transport import BrokerTransport
 from busway_bridge.wire import decode, encode
@@ -10,6 +10,7 @@ __all__ = [
     "BridgeHandler",
     "BrokerAwayError",
     "BrokerTransport",
+    "TooLargeError",
     "WireError",
     "decode",
     "encode",

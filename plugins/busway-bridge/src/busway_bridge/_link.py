@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from busway_bridge._brokers.base import log
 from busway_bridge._brokers.opening import broker_of
-from busway_bridge.exceptions import BridgeError
+from busway_bridge.exceptions import BridgeError, TooLargeError
 
 if TYPE_CHECKING:
     from busway_bridge._brokers.base import Broker, Take
@@ -70,6 +70,7 @@ class Link:
         """Hand over a message; try again until the broker acknowledges it, or time is up.
 
         Raises:
+            TooLargeError: at once, if the broker takes none of that size.
             BridgeError: if it is not acknowledged within `timeout` seconds, those included in
                 which more than `buffer` others are waiting.
         """
@@ -78,6 +79,8 @@ class Link:
             async with asyncio.timeout(self._options.timeout), self._slots:
                 try:
                     await self._try(subject, body, key)
+                except TooLargeError:
+                    raise
                 except Exception as error:  # noqa: BLE001 - whatever a client raises
                     last.append(error)
                     self._tell(error)
@@ -131,6 +134,8 @@ class Link:
             pause = min(2 * pause, _LONGEST_PAUSE)
             try:
                 await self._try(subject, body, key)
+            except TooLargeError:
+                raise
             except Exception as error:  # noqa: BLE001 - as above
                 last[:] = [error]
             else:

@@ -11,7 +11,7 @@ from busway.exceptions import EventError
 from busway_bridge import wire
 from busway_bridge._brokers.base import log
 from busway_bridge._window import Window
-from busway_bridge.exceptions import WireError
+from busway_bridge.exceptions import TooLargeError, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Receiver"]
 
 _DEAD: Final = ".dead"
+_REASON: Final = 500
+_PART: Final = 10_000  # bytes of a message that is too large for a dead letter
 
 Handle: TypeAlias = "Callable[[Event], Awaitable[bool]]"
 Send: TypeAlias = "Callable[[str, bytes, str], Awaitable[None]]"
@@ -117,7 +119,7 @@ class Receiver:
             event = wire.decode(message.body, self._via)
         except (WireError, EventError) as error:
             self.counts["rejected"] += 1
-            return await self._bury(message, str(error))
+            return await self._bury(message, str(error)[:_REASON])  # a stranger's type may be long
         if self._drops_own and event.metadata.get(wire.ORIGIN) == self._options.origin:
             self.counts["own"] += 1
             await message.ack()
@@ -151,8 +153,7 @@ class Receiver:
             await message.ack()
             return True
         subject = f"{message.subject}{_DEAD}"
-        letter = wire.dead_letter(message.body, message.subject, reason, self._options.origin)
-        await self._send(subject, *letter)
+        await self._send_letter(subject, message, reason)
         self.counts["dead_letters"] += 1
         log.error(
             "%s: a message of %s is a dead letter in %s: %s",
@@ -163,3 +164,11 @@ class Receiver:
         )
         await message.ack()
         return True
+
+    async def _send_letter(self, to: str, message: Message, reason: str) -> None:
+        body, subject, origin = message.body, message.subject, self._options.origin
+        try:
+            await self._send(to, *wire.dead_letter(body, subject, reason, origin))
+        except TooLargeError:  # text and base64 are longer in JSON than the message was
+            reason = f"{reason}; of its {len(body)} bytes, these are the first {_PART}"
+            await self._send(to, *wire.dead_letter(body[:_PART], subject, reason, origin))

@@ -3,6 +3,7 @@
 BuswayError
 └── BridgeError              a broker did not take, or does not keep, what it was given
     ├── BrokerAwayError      it cannot be reached
+    ├── TooLargeError        it takes no message of that size
     └── WireError            a message is no event, or an event no message
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from busway.exceptions import BuswayError
 
-__all__ = ["BridgeError", "BrokerAwayError", "WireError"]
+__all__ = ["BridgeError", "BrokerAwayError", "TooLargeError", "WireError"]
 
 
 class BridgeError(BuswayError):
@@ -19,6 +20,10 @@ class BridgeError(BuswayError):
 
 class BrokerAwayError(BridgeError):
     """A broker cannot be reached, or does not let us in."""
+
+
+class TooLargeError(BridgeError):
+    """A broker takes no message of that size, however often it is tried."""
 
 
 class WireError(BridgeError):

@@ -97,7 +97,8 @@ class Broker(ABC):
             key: what tells it from others, in printable ASCII: the event's source and id.
 
         Raises:
-            Exception: if it has not.
+            TooLargeError: if it takes none of that size.
+            Exception: if it has not acknowledged it.
         """
 
     @abstractmethod

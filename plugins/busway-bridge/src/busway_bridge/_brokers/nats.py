@@ -15,7 +15,7 @@ from nats.js.api import ConsumerConfig, DiscardPolicy, Header, StorageType, Stre
 from nats.js.errors import NotFoundError
 
 from busway_bridge._brokers.base import GRACE, Broker, Take, whole
-from busway_bridge.exceptions import BridgeError
+from busway_bridge.exceptions import BridgeError, TooLargeError
 
 if TYPE_CHECKING:
     from faststream._internal.endpoint.subscriber.mixins import TasksMixin
@@ -30,6 +30,7 @@ __all__ = ["make"]
 _PREFETCH: Final = 16
 _ONCE: Final = 5.0  # seconds that one try to publish may take
 _WINDOW: Final = 120.0  # seconds in which JetStream knows an id again: its own default
+_HEADER: Final = 64  # bytes of it, besides names
 _NO_TOKEN: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -127,6 +128,13 @@ class _Nats(Broker):
 
     async def send(self, subject: str, body: bytes, key: str) -> None:
         stream = await self._stream(subject)
+        # the server counts the header too, which the client does not, and ends the connection
+        most = self._connection.max_payload - len(subject + key + stream) - _HEADER
+        if len(body) > most:
+            raise TooLargeError(
+                f"{self.options.via} takes no message of {len(body)} bytes, as event {key} is: "
+                f"{most} at most; raise its max_payload"
+            )
         # JetStream forgets what it has of an id within its window: a second try adds nothing. One
         # stream may have several subjects.
         # By FastStream's connection, and not by its publish: that takes a timer and a subscription
