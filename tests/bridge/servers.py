@@ -100,6 +100,11 @@ class Server:
             process.wait()
         self.processes.clear()
 
+    def signal(self, number: int) -> None:
+        """Send it a signal: SIGSTOP leaves connections open to what no longer answers."""
+        for process in self.processes:
+            os.killpg(process.pid, number)
+
     def client(self) -> list[str]:
         """The native command that reads what is in it, if there is one."""
         return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 
 import pytest
 from tests.bridge.servers import KINDS, Redis
@@ -65,6 +66,26 @@ async def test_an_event_that_is_not_acknowledged_fails_loudly():
     assert isinstance(error, BridgeError)
     assert "redis://127.0.0.1:1 has not acknowledged event" in str(error)
     assert "s3cret" not in str(error)
+
+
+async def test_a_broker_that_hangs_is_a_failure_in_time(mortal, subject):
+    """However much is waiting to be written to it; when it goes on, so do the senders."""
+    bus = EventBus()
+    bus.subscribe(BridgeHandler(url=mortal.url, out={"*": subject}, timeout=1.0))
+    async with bus:
+        (await bus.publish(Event("user.login"))).raise_for_errors()
+        mortal.signal(signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(30):
+                for _ in range(2):
+                    events = [Event("user.login", {"x": "x" * 30_000}) for _ in range(200)]
+                    results = await bus.publish_many(events)
+                    assert not any(result.ok for result in results)
+        finally:
+            mortal.signal(signal.SIGCONT)
+        async with asyncio.timeout(60):
+            while not (await bus.publish(Event("user.login"))).ok:
+                pass
 
 
 async def test_no_more_wait_than_the_buffer_holds():

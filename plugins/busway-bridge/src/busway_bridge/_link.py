@@ -75,6 +75,7 @@ class Link:
                 which more than `buffer` others are waiting.
         """
         last: list[Exception] = []
+        before = _cancellations()
         try:
             async with asyncio.timeout(self._options.timeout), self._slots:
                 try:
@@ -84,7 +85,7 @@ class Link:
                 except Exception as error:  # noqa: BLE001 - whatever a client raises
                     last.append(error)
                     self._tell(error)
-                    await self._try_again(subject, body, key, last)
+                    await self._try_again(subject, body, key, last, before)
         except TimeoutError:
             why = f"{type(last[-1]).__name__}: {last[-1]}" if last else "it is too slow"
             raise BridgeError(
@@ -126,10 +127,14 @@ class Link:
         broker = await self.open()
         await broker.send(subject, body, key)
 
-    async def _try_again(self, subject: str, body: bytes, key: str, last: list[Exception]) -> None:
+    async def _try_again(
+        self, subject: str, body: bytes, key: str, last: list[Exception], before: int
+    ) -> None:
         """Until it works; the caller sets the limit. Not by stamina, which logs every try."""
         pause = _FIRST_PAUSE
         while True:
+            if _cancellations() > before:  # a client has swallowed it, as that of NATS does
+                raise asyncio.CancelledError
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
             try:
@@ -148,3 +153,8 @@ class Link:
             log.warning(
                 "%s: %s; trying again", self._options.via, str(error) or type(error).__name__
             )
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
