@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -63,3 +65,32 @@ async def test_one_that_gives_up_is_left_out():
     await kept
     await asyncio.wait([given_up])
     assert "2" in flushed
+
+
+async def test_who_gave_up_is_not_waited_for():
+    """What he sent is let go of while a batch hangs, and never sent."""
+    flushed, gate = [], asyncio.Event()
+
+    async def flush(items):
+        flushed.extend(key for _, _, key in items)
+        await gate.wait()
+        return [None] * len(items)
+
+    class Body:
+        """One that can be looked for."""
+
+    batches, body = Batches(flush), Body()
+    first = asyncio.create_task(batches.send(("s", b"", "first")))
+    while not flushed:
+        await asyncio.sleep(0)
+    given_up = asyncio.create_task(batches.send(("s", body, "given up")))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.wait([given_up])
+    seen = weakref.ref(body)
+    del body, given_up
+    gc.collect()
+    assert seen() is None
+    gate.set()
+    await first
+    assert flushed == ["first"]

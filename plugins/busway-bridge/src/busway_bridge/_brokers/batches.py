@@ -23,7 +23,7 @@ class Batches:
 
     def __init__(self, flush: Callable[[Sequence[Item]], Awaitable[Sequence[object]]]) -> None:
         self._flush = flush
-        self._waiting: list[tuple[Item, asyncio.Future[None]]] = []
+        self._waiting: dict[asyncio.Future[None], Item] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def send(self, item: Item) -> None:
@@ -33,10 +33,13 @@ class Batches:
             Exception: whatever became of it, or of its batch.
         """
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self._waiting[future] = item
         if self._task is None:
             self._task = asyncio.create_task(self._run())
-        await future
+        try:
+            await future
+        finally:  # given up: it is not to be kept while a batch hangs
+            self._waiting.pop(future, None)
 
     async def close(self) -> None:
         """Wait until nothing is on its way."""
@@ -45,13 +48,13 @@ class Batches:
 
     async def _run(self) -> None:
         while self._waiting:
-            batch = [one for one in self._waiting if not one[1].done()]  # some have given up
-            self._waiting = []
+            batch, self._waiting = self._waiting, {}
+            futures = list(batch)
             try:
-                results = await self._flush([item for item, _ in batch])
+                results = await self._flush(list(batch.values()))
             except Exception as error:  # noqa: BLE001 - it is the senders'
-                results = [error] * len(batch)
-            for (_, future), result in zip(batch, results, strict=True):
+                results = [error] * len(futures)
+            for future, result in zip(futures, results, strict=True):
                 if future.done():
                     continue
                 if isinstance(result, Exception):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["make"]
 
 _PREFETCH: Final = 16
+_ONCE: Final = 5.0  # seconds that it may take to connect, or to answer
 _POLL: Final = 500  # milliseconds that a read blocks
 _KEEPALIVE: Final = {
     getattr(socket, name): value
@@ -83,7 +84,8 @@ class _Redis(Broker):
             decoder=whole,
             message_format=_Plain,
             graceful_timeout=GRACE,
-            socket_connect_timeout=5.0,
+            socket_connect_timeout=_ONCE,
+            socket_timeout=_ONCE,
             socket_keepalive=True,
             socket_keepalive_options=_KEEPALIVE,
         )
