@@ -55,3 +55,16 @@ async def test_without_a_size_nothing_is_remembered():
     assert await window.begin("a")
     window.end("a", done=True)
     assert await window.begin("a")
+
+
+async def test_one_that_waits_may_be_cancelled():
+    """It is nothing to the first, nor to a third."""
+    window = Window(10)
+    assert await window.begin("a")
+    second = asyncio.create_task(window.begin("a"))
+    third = asyncio.create_task(window.begin("a"))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.wait([second])
+    window.end("a", done=True)
+    assert not await third

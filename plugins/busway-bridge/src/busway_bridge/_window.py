@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import Future
+from asyncio import Future, shield
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ class Window:
             if other is None:
                 self._under_way[key] = Future()
                 return True
-            if await other:
+            if await shield(other):  # the other's, and others wait for it
                 break
         return False
 
