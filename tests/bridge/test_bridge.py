@@ -89,6 +89,25 @@ async def test_a_message_that_is_no_event_is_a_dead_letter(server, make_receiver
     }
 
 
+@pytest.mark.parametrize("fields", [{"a": "b"}, {b"\xff": b"\xff"}, {"__data__": ""}])
+async def test_an_entry_of_redis_without_a_message_is_a_dead_letter(redis, subject, inbox, fields):
+    """Whatever a stranger has put into the stream: it does not come again for ever."""
+    from redis.asyncio import Redis
+
+    bus = EventBus()
+    bus.subscribe(inbox)
+    bridge = BridgeHandler(url=redis.url, subjects=[subject], ack_wait=0.2, retry_delay=0.1)
+    bus.subscribe(bridge)
+    async with bus, Redis.from_url(redis.url) as client:
+        await client.xadd(subject, fields)
+        async with asyncio.timeout(30):
+            while (await client.xpending(subject, "busway"))["pending"] or not await client.xlen(
+                f"{subject}.dead"
+            ):
+                await asyncio.sleep(0.05)
+    assert bridge.health()["in_dead_letters"] == 1
+
+
 async def test_a_duplicate_is_handled_once(server, make_receiver, subject, inbox):
     """It is known by its id and source, and counted."""
     event = Event("user.login", {"n": 1})

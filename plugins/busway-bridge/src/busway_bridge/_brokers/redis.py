@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import os
 import secrets
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from faststream.middlewares import AckPolicy
 from faststream.redis import RedisBroker, StreamSub
@@ -19,16 +20,21 @@ from busway_bridge._brokers.base import GRACE, Broker, Take, whole
 from busway_bridge._brokers.batches import Batches, Item
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import TypeAlias
 
     from faststream._internal.endpoint.subscriber.mixins import TasksMixin
+    from faststream.message import StreamMessage
     from faststream.redis.message import RedisStreamMessage
     from redis.asyncio import Redis
 
     from busway_bridge._options import Options
 
+    _Parse: TypeAlias = Callable[[dict[str, object]], Awaitable[StreamMessage[object]]]
+
 __all__ = ["make"]
 
+_FIELD: Final = b"__data__"
 _PREFETCH: Final = 16
 _ONCE: Final = 5.0  # seconds that it may take to connect, or to answer
 _POLL: Final = 500  # milliseconds that a read blocks
@@ -49,6 +55,19 @@ class _Plain(MessageFormat):
     @classmethod
     def parse(cls, data: bytes) -> tuple[bytes, dict[str, object]]:
         return data, {}
+
+
+async def _parse(message: dict[str, object], parse: _Parse) -> StreamMessage[object]:
+    """As FastStream does it, which fails on an entry of others that has no field of its own."""
+    fields = cast("dict[bytes, bytes]", message["data"])
+    if not fields.get(_FIELD):
+        told = {_text(name): _text(value) for name, value in fields.items()}
+        message = {**message, "data": {_FIELD: json.dumps(told).encode()}}
+    return await parse(message)
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="backslashreplace")
 
 
 class _Entry:
@@ -123,7 +142,7 @@ class _Redis(Broker):
         )
         for stream, workers in ((fresh, options.concurrency), (idle, 1)):
             subscriber = self._client.subscriber(
-                stream=stream, ack_policy=AckPolicy.MANUAL, max_workers=workers
+                stream=stream, parser=_parse, ack_policy=AckPolicy.MANUAL, max_workers=workers
             )
             subscriber(self._on_entry)
             self._subscribers.append(subscriber)
