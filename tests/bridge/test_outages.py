@@ -147,3 +147,29 @@ async def test_a_transport_says_that_its_broker_is_away():
     with pytest.raises(BrokerAwayError, match=r"redis://127\.0\.0\.1:1 cannot be reached"):
         await transport.start()
     await transport.stop()
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing(redis, subject, inbox):
+    """At whatever it is: no connection, and nobody who receives."""
+    from redis.asyncio import Redis as Client
+
+    bus, steps, done = EventBus(), 1, False
+    bus.subscribe(inbox)
+    tasks = asyncio.all_tasks()
+    async with Client.from_url(redis.url) as client:
+        others = len(await client.client_list())
+        while not done:
+            bridge = BridgeHandler(url=redis.url, out={"*": subject}, subjects=[subject])
+            starting = asyncio.create_task(bridge.start(bus))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            done = starting.done()
+            starting.cancel()
+            await asyncio.wait([starting])
+            if done:
+                await bridge.stop()
+            assert asyncio.all_tasks() == tasks
+            async with asyncio.timeout(30):
+                while len(await client.client_list()) > others:
+                    await asyncio.sleep(0.01)
+            steps += 1 + steps // 8

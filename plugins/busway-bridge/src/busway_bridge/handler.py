@@ -160,6 +160,7 @@ class BridgeHandler(EventHandler):
             log.warning("%s; trying again", error)
         except BaseException:
             self._home = None
+            await link.close()  # it may be open, and receiving
             raise
         if self._receiver is not None:
             self._keeping = asyncio.create_task(link.keep())
