@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
 from busway import EventBus, PluginError, load_plugins
@@ -98,3 +100,29 @@ def test_options_in_the_url_are_ours_and_the_rest_is_the_client_s():
 def test_a_transport_is_named_without_secrets():
     """In reports."""
     assert BrokerTransport(URL).name == "redis://127.0.0.1:1/2"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://u:pa/s3cret@host",
+        "redis://u:1/s3cret@host",
+        "redis://u:s3cret?@host",
+        "redis://u:1?s3cret@host",
+        "redis://u:s3cret#@host",
+        "redis://u:s3cret[@host",
+        "redis://host:s3cret",
+        "nats://a:1,nats://u:s3cret@b:2",
+    ],
+)
+def test_a_password_that_is_not_quoted_is_refused_and_not_shown(url):
+    """It would be taken for something else, and be in logs."""
+    with pytest.raises(ValueError, match=r"url: .* quote what is special") as caught:
+        BridgeHandler(url=url, out={"*": "s"})
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("host", ["a", "a:1", "a:1,b:2", "[::1]:6", "u:p%2F%40@a:1"])
+def test_a_host_may_be_many_things(host):
+    """Of these, the password alone is not told."""
+    assert from_url(f"kafka://{host}/1?subject=s").via == f"kafka://{host.split('@')[-1]}/1"

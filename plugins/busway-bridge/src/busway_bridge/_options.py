@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Final, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 __all__ = ["SCHEMES", "Options", "from_url"]
 
@@ -30,6 +32,7 @@ _NUMBERS: Final = {
     "buffer": (1, 1_000_000),
     "maxlen": (0, 2**62),
 }
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(:[0-9]*)?")
 _SECONDS: Final = ("ack_wait", "retry_delay", "timeout")
 
 
@@ -120,7 +123,7 @@ def from_url(url: str, **more: object) -> Options:
     Raises:
         ValueError: if one is wrong; it names it.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     known = Options.__dataclass_fields__
     given: dict[str, object] = {}
     subjects: list[str] = []
@@ -135,6 +138,22 @@ def from_url(url: str, **more: object) -> Options:
     rest = urlunsplit(parts._replace(query=urlencode(left)))
     named = {**more, **given, **({"subjects": tuple(subjects)} if subjects else {})}
     return Options(url=rest, **cast("dict[str, str]", named))  # type: ignore[arg-type]
+
+
+def _split(url: str) -> SplitResult:
+    """A password that is not quoted would be taken for a port or a path, and shown."""
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        hosts = parts.netloc.rpartition("@")[2].split(",")
+        if (
+            all(map(_HOST.fullmatch, hosts))
+            and "@" not in parts.path + parts.query + parts.fragment
+        ):
+            return parts
+    raise ValueError(
+        "url: SCHEME://USER:PASSWORD@HOST:PORT/PATH is expected; quote what is special in any of "
+        "them: / as %2F, ? as %3F, # as %23, @ as %40"
+    )
 
 
 def _read(name: str, text: str) -> object:
