@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 
 import pytest
@@ -126,3 +127,19 @@ def test_a_password_that_is_not_quoted_is_refused_and_not_shown(url):
 def test_a_host_may_be_many_things(host):
     """Of these, the password alone is not told."""
     assert from_url(f"kafka://{host}/1?subject=s").via == f"kafka://{host.split('@')[-1]}/1"
+
+
+@pytest.mark.parametrize(
+    ("program", "name"),
+    [
+        ("/usr/bin/shop", "shop"),
+        ("shop.py", "shop"),
+        ("/src/shop/__main__.py", "shop"),
+        ("__main__.py", "python"),
+        ("", "python"),
+    ],
+)
+def test_an_origin_is_the_program_on_this_host(monkeypatch, program, name):
+    """Packages that are run by `python -m` differ: else one would not take in what another sent."""
+    monkeypatch.setattr(sys, "argv", [program])
+    assert from_url(URL).named().origin.partition("/")[2] == name

@@ -166,5 +166,7 @@ def _read(name: str, text: str) -> object:
 
 
 def _here() -> str:
-    program = PurePath(sys.argv[0] if sys.argv else "").stem or "python"
+    path = PurePath(sys.argv[0] if sys.argv else "")
+    # `python -m shop` runs shop/__main__.py, as every other package does
+    program = (path.parent.name if path.stem == "__main__" else path.stem) or "python"
     return f"{socket.gethostname() or os.uname().nodename}/{program}"
