@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import multiprocessing
 import threading
 
 import pytest
@@ -234,6 +235,30 @@ async def test_another_loop_borrows_the_connection(sender, make_receiver, inbox)
         await asyncio.to_thread(lambda: asyncio.run(_publish_all(sender, range(5))))
         await inbox.count(5)
     assert inbox.numbers == list(range(5))
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # of 3.12
+def test_it_sends_though_the_loop_of_its_connection_does_not_run(redis, subject):
+    """It was stopped, or is another process's: nothing waits for it for ever."""
+    bus = EventBus()
+    bus.subscribe(BridgeHandler(url=redis.url, out={"*": subject}, timeout=20.0))
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(bus.start())
+    asyncio.run(_publish_all(bus, [1]))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    child = multiprocessing.get_context("fork").Process(
+        target=lambda: asyncio.run(_publish_all(bus, [2]))
+    )
+    child.start()
+    child.join(30)
+    code = child.exitcode
+    child.kill()
+    asyncio.run_coroutine_threadsafe(bus.stop(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+    assert code == 0
 
 
 async def test_concurrency_is_how_many_are_handled_at_once(sender, make_receiver):

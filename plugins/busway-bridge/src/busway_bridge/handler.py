@@ -1,6 +1,7 @@
 """The handler: the bus's events to a broker, and a broker's events to the bus."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -108,6 +109,7 @@ class BridgeHandler(EventHandler):
         self._lock = Lock()
         self._loans: dict[asyncio.AbstractEventLoop, tuple[Link, list[None]]] = {}
         self._home: tuple[asyncio.AbstractEventLoop, Link] | None = None
+        self._process = 0
         self._receiver: Receiver | None = None
         self._keeping: asyncio.Task[None] | None = None
 
@@ -152,6 +154,7 @@ class BridgeHandler(EventHandler):
             return
         link = self._link(bus)
         self._home = (asyncio.get_running_loop(), link)
+        self._process = os.getpid()
         try:
             broker = await link.open()
             for finding in await broker.findings():
@@ -230,7 +233,8 @@ class BridgeHandler(EventHandler):
 
     async def _send(self, subject: str, body: bytes, key: str) -> None:
         home = self._home
-        if home is None:
+        # one that does not run, or did in the process that this was forked from, sends nothing
+        if home is None or not home[0].is_running() or self._process != os.getpid():
             async with self._borrowed() as link:
                 await link.send(subject, body, key)
         elif home[0] is asyncio.get_running_loop():
