@@ -163,9 +163,9 @@ async def test_a_start_that_is_cancelled_leaves_nothing(redis, subject, inbox):
             starting = asyncio.create_task(bridge.start(bus))
             for _ in range(steps):
                 await asyncio.sleep(0)
-            done = starting.done()
             starting.cancel()
             await asyncio.wait([starting])
+            done = not starting.cancelled()
             if done:
                 await bridge.stop()
             assert asyncio.all_tasks() == tasks
