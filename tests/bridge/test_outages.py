@@ -172,4 +172,4 @@ async def test_a_start_that_is_cancelled_leaves_nothing(redis, subject, inbox):
             async with asyncio.timeout(30):
                 while len(await client.client_list()) > others:
                     await asyncio.sleep(0.01)
-            steps += 1 + steps // 8
+            steps += 1 + steps // 3
