@@ -63,6 +63,7 @@ async def test_members_are_as_good_as_their_values(tmp_path, type_):
     audit = AuditLogHandler(tmp_path, flush_on={type_})
     await audit.handle(login(1))
     await until(lambda: audit.health()["durable"])
+    assert audit.health()["pending"] == 0
     await audit.stop()
 
 
