@@ -103,8 +103,8 @@ async def test_it_stays_open_after_a_probe_that_fails(bus, hear, fails):
     assert (health["circuit_worker"], health["opened_worker"], function.calls) == ("open", 1, 3)
 
 
-async def test_one_probe_at_a_time(bus, hear, gate):
-    """While it is on its way, the others are refused."""
+async def probing(bus, hear, gate):
+    """A probe that is on its way, behind a circuit that one failure has opened."""
     interceptor = breaker(failures=1, reset=10.0)
     bus.add_interceptor(interceptor)
 
@@ -119,6 +119,12 @@ async def test_one_probe_at_a_time(bus, hear, gate):
     clock.now = 10.0
     probe = asyncio.create_task(bus.publish(Event(EVENT, {"fail": False})))
     await gate.until(1)
+    return probe
+
+
+async def test_one_probe_at_a_time(bus, hear, gate):
+    """While it is on its way, the others are refused."""
+    probe = await probing(bus, hear, gate)
     assert bus.health()["circuit-breaker"]["circuit_worker"] == "half-open"
     (error,) = (await bus.publish(Event(EVENT, {"fail": False}))).errors
     assert isinstance(error, CircuitOpenError)
@@ -139,20 +145,7 @@ async def test_what_says_nothing_of_the_handler_does_not_count(bus, hear, fails,
 
 async def test_a_probe_that_is_cancelled_tells_nothing(bus, hear, gate):
     """The next call is the probe."""
-    interceptor = breaker(failures=1, reset=10.0)
-    bus.add_interceptor(interceptor)
-
-    async def first_fails(event):
-        if event.payload["fail"]:
-            raise ValueError
-        await gate(event)
-
-    hear(first_fails)
-    clock = clocked(interceptor)
-    await bus.publish(Event(EVENT, {"fail": True}))
-    clock.now = 10.0
-    probe = asyncio.create_task(bus.publish(Event(EVENT, {"fail": False})))
-    await gate.until(1)
+    probe = await probing(bus, hear, gate)
     probe.cancel()
     with pytest.raises(asyncio.CancelledError):
         await probe
