@@ -80,8 +80,12 @@ class Receiver:
         try:
             with self._counted():
                 async with self._turns:
-                    settled = self._stopped or await self._take(message)
-            if not settled:  # not in its turn: some brokers have to wait here
+                    if self._stopped:
+                        return
+                    done = await self._take(message)
+                if done:  # not in its turn: nobody has to wait until the broker is told
+                    await message.ack()
+            if not done:  # some brokers have to wait here
                 await message.retry(self._options.retry_delay)
             self._told = False
         except Exception as error:  # noqa: BLE001 - the broker is away, say
@@ -114,7 +118,7 @@ class Receiver:
             self.last = asyncio.get_running_loop().time()
 
     async def _take(self, message: Message) -> bool:
-        """Whether it is settled; else it is to come again."""
+        """Whether it is to be acknowledged; else it is to come again."""
         try:
             event = wire.decode(message.body, self._via)
         except (WireError, EventError) as error:
@@ -122,12 +126,10 @@ class Receiver:
             return await self._bury(message, str(error)[:_REASON])  # a stranger's type may be long
         if self._drops_own and event.metadata.get(wire.ORIGIN) == self._options.origin:
             self.counts["own"] += 1
-            await message.ack()
             return True
         key = (event.source, event.id)  # what CloudEvents tells events apart by
         if not await self._window.begin(key):
             self.counts["duplicates"] += 1
-            await message.ack()
             return True
         done = False
         try:
@@ -139,7 +141,6 @@ class Receiver:
     async def _settle(self, message: Message, event: Event, *, done: bool) -> bool:
         if done:
             self.counts["handled"] += 1
-            await message.ack()
             return True
         self.counts["failed"] += 1
         most = self._options.max_deliveries
@@ -150,7 +151,6 @@ class Receiver:
     async def _bury(self, message: Message, reason: str) -> bool:
         """Put it where nobody receives, with the reason; then it need not come again."""
         if message.subject.endswith(_DEAD):  # somebody receives those too: enough of it
-            await message.ack()
             return True
         subject = f"{message.subject}{_DEAD}"
         await self._send_letter(subject, message, reason)
@@ -162,7 +162,6 @@ class Receiver:
             subject,
             reason,
         )
-        await message.ack()
         return True
 
     async def _send_letter(self, to: str, message: Message, reason: str) -> None:
