@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
+from aio_pika import DeliveryMode
 from aio_pika.exceptions import DeliveryError
+from aiormq import spec
 from faststream.middlewares import AckPolicy
 from faststream.rabbit import (
     Channel,
@@ -18,6 +20,8 @@ from faststream.rabbit import (
 from busway_bridge._brokers.base import GRACE, Broker, Take, log, whole
 
 if TYPE_CHECKING:
+    from aio_pika import RobustExchange
+    from aiormq import Channel as AmqpChannel
     from faststream.rabbit.message import RabbitMessage
     from faststream.rabbit.subscriber.usecase import RabbitSubscriber
 
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["make"]
 
 _PREFETCH: Final = 16
-_ONCE: Final = 5.0  # seconds that one try to publish may take
 _LONGEST_ID: Final = 255  # AMQP's short strings
 _COUNT: Final = "x-delivery-count"  # of quorum queues: how often it came back
 
@@ -57,6 +60,7 @@ class _Rabbit(Broker):
 
     async def open(self) -> None:
         self._subscribers: list[RabbitSubscriber] = []
+        self._exchanges: dict[str, RobustExchange] = {}
         self._client = RabbitBroker(
             self.options.url,
             logger=self.client_log,
@@ -102,16 +106,23 @@ class _Rabbit(Broker):
             await self._publish(subject, body, key)
 
     async def _publish(self, subject: str, body: bytes, key: str) -> None:
-        exchange = _exchange(subject)
-        await self._client.declare_exchange(exchange)  # FastStream remembers that it has
-        await self._client.publish(
+        exchange = self._exchanges.get(subject)
+        if exchange is None:
+            exchange = await self._client.declare_exchange(_exchange(subject))
+            self._exchanges[subject] = exchange
+        channel = cast("AmqpChannel", await exchange.channel.get_underlay_channel())
+        # By FastStream's connection, and not by its publish: that lets no message go before the
+        # one in front of it has left the socket. Here they go together, `buffer` of them at most
+        await channel.basic_publish(
             body,
-            exchange=exchange,
-            persist=True,
+            exchange=subject,
+            properties=spec.Basic.Properties(
+                content_type="application/cloudevents+json",
+                delivery_mode=DeliveryMode.PERSISTENT.value,
+                message_id=key if len(key) <= _LONGEST_ID else None,
+            ),
             mandatory=True,
-            message_id=key if len(key) <= _LONGEST_ID else None,
-            content_type="application/cloudevents+json",
-            timeout=_ONCE,
+            wait=False,  # for the socket; it waits for the broker's confirmation
         )
 
     async def _keep(self, subject: str) -> None:
