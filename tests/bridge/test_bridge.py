@@ -301,11 +301,18 @@ async def test_what_middleware_stops_is_settled(sender, make_receiver, inbox):
     assert list(receiver.health().values())[-1]["in_handled"] == 2
 
 
-async def test_an_event_that_no_route_is_for_is_skipped(redis, subject):
+async def test_an_event_that_no_route_is_for_costs_nothing(redis, subject):
+    """One that only receives is not called for what the bus publishes."""
+    bus = EventBus()
+    bus.subscribe(BridgeHandler(url=redis.url, subjects=[subject]))
+    assert (await bus.publish(Event("user.login"))).outcomes == ()
+
+
+async def test_a_dead_letter_that_no_route_is_for_is_skipped(redis, subject):
     """It stays here, and is no failure."""
     bus = EventBus()
     bus.subscribe(BridgeHandler(url=redis.url, subjects=[subject]))
-    result = await bus.publish(Event("user.login"))
+    result = await bus.publish(Event("busway.dead_letter"))
     assert [one.status for one in result.outcomes] == ["skipped"]
     assert result.ok
 

@@ -11,9 +11,9 @@ from typing import Literal
 
 import busway
 from busway.bus import EventBus
-from busway.events import Event
+from busway.events import Event, register_event_types
 from busway.exceptions import MiddlewareError, SkipHandler
-from busway.handlers import ANY, AnyType, EventHandler
+from busway.handlers import AnyType, EventHandler
 from busway_bridge import wire
 from busway_bridge._brokers.base import GRACE, log
 from busway_bridge._brokers.opening import module_of
@@ -22,6 +22,7 @@ from busway_bridge._link import Link
 from busway_bridge._options import Options, from_url
 from busway_bridge._receiving import Receiver
 from busway_bridge._routes import Routes
+from busway_bridge.event_types import BridgeEvent
 from busway_bridge.exceptions import BrokerAwayError
 
 # No `from __future__ import annotations`: the annotations of the constructor are the plugin's
@@ -82,6 +83,7 @@ class BridgeHandler(EventHandler):
         buffer: int = 1_000,
         timeout: float = 30.0,
     ) -> None:
+        register_event_types(BridgeEvent)
         self._routes = Routes(out or {})
         self._options: Options | None = None
         if url is not None:
@@ -120,8 +122,11 @@ class BridgeHandler(EventHandler):
 
     @property
     def event_types(self) -> Sequence[StrEnum | str | Literal[AnyType.ANY]]:
-        """Those that go out; a pattern is held against the types registered when it is asked."""
-        return self._routes.types() if self._routes.subjects else [ANY]
+        """Those that go out; a pattern is held against the types registered when it is asked.
+
+        A handler observes something: one that only receives observes dead letters, and skips them.
+        """
+        return self._routes.types() if self._routes.subjects else [BridgeEvent.DEAD_LETTER]
 
     async def handle(self, event: Event) -> None:
         """Send the event; return when the broker has acknowledged it.
@@ -188,6 +193,11 @@ class BridgeHandler(EventHandler):
             told |= {f"in_{name}": count for name, count in self._receiver.counts.items()}
             told["in_remembered"] = self._receiver.remembered
         return told
+    @busway.hookimpl
+    def busway_event_types(self) -> Iterable[type[StrEnum]]:
+        """As a plugin it brings its type of event."""
+        return [BridgeEvent]
+
 
     @busway.hookimpl
     def busway_handlers(self) -> Iterable[EventHandler]:

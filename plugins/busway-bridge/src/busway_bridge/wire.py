@@ -18,6 +18,7 @@ from cloudevents.core.v1.event import CloudEvent
 from busway import Event
 from busway_bridge._forms import plain
 from busway_bridge.exceptions import WireError
+from busway_bridge.event_types import BridgeEvent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,7 +170,7 @@ def dead_letter(body: bytes, subject: str, reason: str, origin: str) -> tuple[by
         data["body_base64"] = base64.b64encode(body).decode()
     attributes = {
         "source": _UNNAMED,
-        "type": "busway.dead_letter",
+        "type": BridgeEvent.DEAD_LETTER.value,
         "datacontenttype": "application/json",
         ORIGIN: origin or _UNNAMED,
     }
