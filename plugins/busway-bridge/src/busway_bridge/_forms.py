@@ -30,7 +30,10 @@ def plain(value: object) -> object:
     Raises:
         RecursionError: if it is nested too deep, or holds itself.
     """
-    return _form.dispatch(type(value))(value)
+    kind = type(value)
+    if kind is str and value.isascii():  # type: ignore[attr-defined]  # most values are
+        return value
+    return _form.dispatch(kind)(value)
 
 
 @functools.singledispatch
@@ -106,15 +109,15 @@ def _(value: Iterable[object]) -> list[object]:
 
 @_form.register(Mapping)
 def _(value: Mapping[object, object]) -> object:
-    written = [(_key(key), plain(one)) for key, one in value.items()]
-    if len({key for key, _ in written}) < len(written):
-        return {"__items__": [list(pair) for pair in written]}
-    return dict(written)
+    written = {_key(key): plain(one) for key, one in value.items()}
+    if len(written) < len(value):  # two keys have one form
+        return {"__items__": [[_key(key), plain(one)] for key, one in value.items()]}
+    return written
 
 
 def _key(key: object) -> str:
     if type(key) is str:
-        return _text(key)
+        return key if key.isascii() else _text(key)
     form = plain(key)
     return form if isinstance(form, str) else json.dumps(form, separators=(",", ":"))
 

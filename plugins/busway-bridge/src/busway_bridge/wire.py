@@ -12,13 +12,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+import msgspec
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from busway import Event
 from busway_bridge._forms import plain
-from busway_bridge.exceptions import WireError
 from busway_bridge.event_types import BridgeEvent
+from busway_bridge.exceptions import WireError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +57,7 @@ _REFERENCE: Final = re.compile(
     rf"{_SAFE}*(?:\?(?:{_SAFE}|[?:])*)?(?:\#(?:{_SAFE}|[?:])*)?"
 )
 _format: Final = JSONFormat()
-_json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_json: Final = msgspec.json.Encoder()
 
 
 def encode(event: Event, origin: str = "") -> bytes:
@@ -92,7 +93,7 @@ def encode(event: Event, origin: str = "") -> bytes:
         attributes["data"] = plain(event.payload)
         # the library would check once more what is made above, and takes as long as the sending;
         # that it accepts each is a test
-        return _json(attributes).encode()
+        return _json.encode(attributes)
     except Exception as error:
         raise WireError(f"the payload of event {event.id} has no JSON: {error!r}") from error
 
@@ -114,7 +115,7 @@ def decode(body: bytes | str, via: str | None = None) -> Event:
     try:
         read = _read(body)
         attributes = dict(read.get_attributes())
-        rest = json.loads(attributes.pop(_REST, "{}"))
+        rest = json.loads(attributes.pop(_REST)) if _REST in attributes else {}
         fields: dict[str, object] = {
             "type": attributes.pop("type"),
             "timestamp": attributes.pop("time"),
@@ -178,9 +179,14 @@ def dead_letter(body: bytes, subject: str, reason: str, origin: str) -> tuple[by
     return _format.write(letter), letter.get_id()
 
 
+def _is_text(value: str) -> bool:
+    """Whether an attribute can hold it as it is; most are plain, and seen to be at once."""
+    return (value.isascii() and value.isprintable() and value != "") or bool(_TEXT.fullmatch(value))
+
+
 def _said(value: str, field: str, rest: dict[str, object]) -> str:
     """A required attribute: quoted if it has to be, and then whole among the rest."""
-    if _TEXT.fullmatch(value):
+    if _is_text(value):
         return value
     rest[field] = value
     return quote(value, errors="backslashreplace")
@@ -204,7 +210,7 @@ def _add(
 ) -> None:
     if value is None:
         return
-    if _TEXT.fullmatch(value):
+    if _is_text(value):
         attributes[field.replace("_", "")] = value
     else:
         rest[field] = value
@@ -217,7 +223,7 @@ def _add_metadata(
     for name, value in metadata.items():
         if name == VIA:
             continue
-        if name not in _TAKEN and _NAME.fullmatch(name) and _TEXT.fullmatch(value):
+        if name not in _TAKEN and _NAME.fullmatch(name) and _is_text(value):
             attributes[name] = value
         else:
             packed[name] = value
