@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from busway_bridge._brokers.base import log
+from busway_bridge._brokers.base import cancellations, log
 from busway_bridge._brokers.opening import broker_of
 from busway_bridge.exceptions import BridgeError, TooLargeError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Link"]
 
 _OPENING: Final = 5.0  # seconds: half of what a bus gives a handler to start
+_ONCE: Final = 5.0  # seconds that one try to send may take
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
 
@@ -74,24 +75,19 @@ class Link:
             BridgeError: if it is not acknowledged within `timeout` seconds, those included in
                 which more than `buffer` others are waiting.
         """
-        last: list[Exception] = []
-        before = _cancellations()
+        until = asyncio.get_running_loop().time() + self._options.timeout
         try:
-            async with asyncio.timeout(self._options.timeout), self._slots:
-                try:
-                    await self._try(subject, body, key)
-                except TooLargeError:
-                    raise
-                except Exception as error:  # noqa: BLE001 - whatever a client raises
-                    last.append(error)
-                    self._tell(error)
-                    await self._try_again(subject, body, key, last, before)
+            if self._slots.locked():
+                async with asyncio.timeout_at(until):
+                    await self._slots.acquire()
+            else:
+                await self._slots.acquire()  # at once
         except TimeoutError:
-            why = f"{type(last[-1]).__name__}: {last[-1]}" if last else "it is too slow"
-            raise BridgeError(
-                f"{self._options.via} has not acknowledged event {key} within "
-                f"{self._options.timeout:g} s: {why}"
-            ) from (last[-1] if last else None)
+            raise self._late(key, None) from None
+        try:
+            await self._send(subject, body, key, until)
+        finally:
+            self._slots.release()
         self._told = False
 
     async def close(self) -> None:
@@ -123,28 +119,40 @@ class Link:
                 self._tell(error)
             await asyncio.sleep(interval)
 
-    async def _try(self, subject: str, body: bytes, key: str) -> None:
-        broker = await self.open()
-        await broker.send(subject, body, key)
-
-    async def _try_again(
-        self, subject: str, body: bytes, key: str, last: list[Exception], before: int
-    ) -> None:
-        """Until it works; the caller sets the limit. Not by stamina, which logs every try."""
+    async def _send(self, subject: str, body: bytes, key: str, until: float) -> None:
+        """Try until it works. Not by stamina, which logs every try."""
+        loop, before = asyncio.get_running_loop(), cancellations()
         pause = _FIRST_PAUSE
+        cause: Exception | None = None
         while True:
-            if _cancellations() > before:  # a client has swallowed it, as that of NATS does
-                raise asyncio.CancelledError
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            failed: Exception | None = None
             try:
-                await self._try(subject, body, key)
+                # one timer for all of it: there is one for each event
+                async with asyncio.timeout_at(min(loop.time() + _ONCE, until)):
+                    await (await self.open()).send(subject, body, key)
             except TooLargeError:
                 raise
-            except Exception as error:  # noqa: BLE001 - as above
-                last[:] = [error]
-            else:
+            except Exception as error:  # noqa: BLE001 - whatever a client raises
+                failed = error
+            if cancellations() > before:  # a client has swallowed it: on Python 3.11 `wait_for` may
+                raise asyncio.CancelledError
+            if failed is None:
                 return
+            if cause is None or not isinstance(failed, TimeoutError):
+                cause = failed
+            self._tell(cause)
+            await asyncio.sleep(min(pause, until - loop.time()))
+            if loop.time() >= until:
+                raise self._late(key, cause) from cause
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _late(self, key: str, cause: Exception | None) -> BridgeError:
+        slow = cause is None or (isinstance(cause, TimeoutError) and not str(cause))
+        why = "it is too slow" if slow else f"{type(cause).__name__}: {cause}"
+        return BridgeError(
+            f"{self._options.via} has not acknowledged event {key} within "
+            f"{self._options.timeout:g} s: {why}"
+        )
 
     def _tell(self, error: Exception) -> None:
         """Log the first failure of a row."""
@@ -153,8 +161,3 @@ class Link:
             log.warning(
                 "%s: %s; trying again", self._options.via, str(error) or type(error).__name__
             )
-
-
-def _cancellations() -> int:
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()

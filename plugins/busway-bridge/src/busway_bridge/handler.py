@@ -2,9 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 from threading import Lock
 from typing import Literal
@@ -142,8 +142,7 @@ class BridgeHandler(EventHandler):
             self._counts.add("skipped")
             raise SkipHandler
         try:
-            with _honest():
-                await self._send(subject, wire.encode(event, options.origin), wire.key(event))
+            await self._send(subject, wire.encode(event, options.origin), wire.key(event))
         except BaseException:
             self._counts.add("failed")
             raise
@@ -193,11 +192,11 @@ class BridgeHandler(EventHandler):
             told |= {f"in_{name}": count for name, count in self._receiver.counts.items()}
             told["in_remembered"] = self._receiver.remembered
         return told
+
     @busway.hookimpl
     def busway_event_types(self) -> Iterable[type[StrEnum]]:
         """As a plugin it brings its type of event."""
         return [BridgeEvent]
-
 
     @busway.hookimpl
     def busway_handlers(self) -> Iterable[EventHandler]:
@@ -273,13 +272,3 @@ class BridgeHandler(EventHandler):
                     del self._loans[loop]
             if not users:
                 await link.close()
-
-
-@contextmanager
-def _honest() -> Iterator[None]:
-    """Let a cancellation pass that a client has swallowed: on Python 3.11 `wait_for` may."""
-    task = asyncio.current_task()
-    before = 0 if task is None else task.cancelling()
-    yield
-    if task is not None and task.cancelling() > before:
-        raise asyncio.CancelledError

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from busway_bridge._options import Options
 
-__all__ = ["GRACE", "Broker", "Message", "Take", "log", "whole"]
+__all__ = ["GRACE", "Broker", "Message", "Take", "cancellations", "log", "whole"]
 
 log: Final = logging.getLogger("busway.bridge")
 GRACE: Final = 5.0
@@ -53,6 +53,12 @@ Take: TypeAlias = "Callable[[Message], Awaitable[None]]"
 async def whole(message: StreamMessage[object]) -> StreamMessage[object]:
     """As FastStream's decoder: the subscriber gets the message itself, not what is in it."""
     return message
+
+
+def cancellations() -> int:
+    """How often this task was cancelled: more than before, if a client has swallowed it."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 class Broker(ABC):

@@ -14,7 +14,7 @@ from nats.js.api import AckPolicy as Acknowledgement
 from nats.js.api import ConsumerConfig, DiscardPolicy, Header, StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
-from busway_bridge._brokers.base import GRACE, Broker, Take, whole
+from busway_bridge._brokers.base import GRACE, Broker, Take, cancellations, whole
 from busway_bridge.exceptions import BridgeError, TooLargeError
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["make"]
 
 _PREFETCH: Final = 16
-_ONCE: Final = 5.0  # seconds that one try to publish may take
 _WINDOW: Final = 120.0  # seconds in which JetStream knows an id again: its own default
 _HEADER: Final = 64  # bytes of it, besides names
 _NO_TOKEN: Final = re.compile(r"[^A-Za-z0-9_-]")
@@ -127,7 +126,7 @@ class _Nats(Broker):
         await self.take(_Delivery(message))
 
     async def send(self, subject: str, body: bytes, key: str) -> None:
-        stream = await self._stream(subject)
+        stream = self._streams.get(subject) or await self._stream(subject)
         # the server counts the header too, which the client does not, and ends the connection
         most = self._connection.max_payload - len(subject + key + stream) - _HEADER
         if len(body) > most:
@@ -139,11 +138,13 @@ class _Nats(Broker):
         # stream may have several subjects.
         # By FastStream's connection, and not by its publish: that takes a timer and a subscription
         # of its own for each message, and twice as long
+        before = cancellations()
         acknowledged = await self._js.publish_async(
             subject, body, stream=stream, headers={Header.MSG_ID: f"{subject} {key}"}
         )
-        async with asyncio.timeout(_ONCE):
-            await acknowledged
+        if cancellations() > before:  # it was swallowed while the connection was full
+            acknowledged.cancel()
+        await acknowledged
 
     async def findings(self) -> list[str]:
         found = []
