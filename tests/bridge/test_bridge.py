@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from busway import Event, EventBus
-from busway_bridge import BridgeHandler, BrokerTransport, encode
+from busway_bridge import BridgeEvent, BridgeHandler, BrokerTransport, encode
 
 
 async def test_events_arrive_in_order(sender, make_receiver, inbox):
@@ -88,6 +88,24 @@ async def test_a_message_that_is_no_event_is_a_dead_letter(server, make_receiver
         "subject": subject,
         "body_base64": "/25vbnNlbnNl",
     }
+
+
+async def test_a_dead_letter_is_an_event_for_who_receives_it(
+    server, make_receiver, subject, inbox, make_inbox
+):
+    """What a bus observes of `SUBJECT.dead`, notifications say."""
+    watching = EventBus()
+    watching.subscribe(inbox)
+    watching.subscribe(BridgeHandler(url=server.url, subjects=[f"{subject}.dead"], origin="ops"))
+    async with watching, make_receiver(make_inbox()):
+        transport = BrokerTransport(f"{server.url}?subject={subject}")
+        await transport.start()
+        await transport._send(subject, b"nonsense", "1")
+        await transport.stop()
+        await inbox.count(1)
+    (letter,) = inbox.events
+    assert letter.type is BridgeEvent.DEAD_LETTER
+    assert letter.payload["body"] == "nonsense"
 
 
 @pytest.mark.parametrize("fields", [{"a": "b"}, {b"\xff": b"\xff"}, {"__data__": ""}])
