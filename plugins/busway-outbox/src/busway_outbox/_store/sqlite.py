@@ -7,6 +7,7 @@ import os
 import sqlite3
 import time
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,8 @@ _PATIENCE: Final = 5.0
 """Seconds that another writer of the file is waited for."""
 _PAUSE: Final = 0.01
 """Seconds between two tries where SQLite itself does not wait."""
+_ROWS: Final = 64
+"""Rows of one statement at most: it has six parameters for each."""
 _OLDEST: Final = (3, 38, 0)
 """The first with `RETURNING` and `json_each`."""
 
@@ -68,13 +71,17 @@ class Sqlite:
     def record(
         self, deliveries: Sequence[Delivery], lease: float, owner: str
     ) -> list[Recorded | None]:
-        """Record deliveries, one after another: a statement costs little here."""
-        sql, execute = self.dialect.sql(RECORD), self._open().execute
-        found: list[Recorded | None] = []
-        for one in deliveries:
-            rows = execute(sql, (*one, lease, owner)).fetchall()  # all, or it is not over
-            found.append(rows[0][:2] if rows else None)
-        return found
+        """Record deliveries, many by one statement: each step gives up the interpreter's lock."""
+        execute = self._open().execute
+        found: dict[tuple[object, ...], Recorded] = {}
+        left = [*deliveries]
+        while left:
+            count = min(_ROWS, 1 << len(left).bit_length() - 1)  # few lengths: they stay prepared
+            rows, left = left[:count], left[count:]
+            parameters = [value for one in rows for value in (*one, lease, owner)]
+            for row in execute(_record_sql(count), parameters).fetchall():
+                found[row[2:]] = row[:2]
+        return [found.get(one[:2]) for one in deliveries]
 
     def many(self, sql: str, parameters: Sequence[Sequence[object]]) -> None:
         """Run a statement for each of the parameters."""
@@ -136,6 +143,12 @@ class Sqlite:
         """Events may hold what is nobody else's business: the file is its owner's alone."""
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+@cache
+def _record_sql(rows: int) -> str:
+    row = SQLITE.begun.removeprefix("VALUES ")
+    return SQLITE._replace(begun=f"VALUES {', '.join([row] * rows)}").sql(RECORD)
 
 
 def _turn_to_wal(connection: sqlite3.Connection) -> None:
