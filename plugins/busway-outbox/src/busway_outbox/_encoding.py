@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from math import isfinite
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
 
 from busway.events import Event
 from busway_outbox.exceptions import UnrecordedError
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["decode", "encode"]
 
+_encoder: Final = msgspec.json.Encoder()
 _Place: TypeAlias = "tuple[_Place | None, str]"
 _PLAIN: Final = (str, int, bool, type(None))
 _MOST: Final = 1_000_000
@@ -34,7 +38,13 @@ def encode(event: Event) -> str:
             "lists and dicts with str keys of these"
         )
     try:
-        return json.dumps({**event.to_dict(), "metadata": dict(event.metadata)})
+        fields = event.to_dict()
+        fields["metadata"] = dict(event.metadata)
+        with suppress(UnicodeEncodeError):  # a lone surrogate
+            text = _encoder.encode(fields)
+            if text.isascii():
+                return text.decode()
+        return json.dumps(fields)  # in ASCII, which a database of any encoding takes
     except (RecursionError, ValueError) as error:
         raise UnrecordedError(f"{event.type} {event.id} cannot be recorded: {error}") from error
 
