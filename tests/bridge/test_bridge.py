@@ -44,6 +44,14 @@ async def test_an_event_that_fails_comes_again(sender, make_receiver, make_inbox
     assert (told["in_failed"], told["in_handled"], told["in_duplicates"]) == (2, 1, 0)
 
 
+async def test_a_retry_is_not_put_off_while_the_worker_lives(sender, make_receiver, make_inbox):
+    """What it keeps for itself, `ack_wait` after `ack_wait`, is what it has not tried."""
+    inbox = make_inbox(failures=1)
+    async with sender, make_receiver(inbox, retry_delay=0.9, ack_wait=1.2):
+        await sender.publish(Event("user.login", {"n": 1}))
+        await inbox.count(1)
+
+
 async def test_the_next_one_gets_what_was_not_acknowledged(sender, make_receiver, make_inbox):
     """When the first has gone."""
     first, second = make_inbox(failures=1), make_inbox()

@@ -10,7 +10,7 @@ import logging
 import pytest
 from tests.bridge.servers import Redis
 
-from busway import Event, EventBus
+from busway import Event, EventBus, EventHandler
 from busway_bridge import (
     BridgeError,
     BridgeHandler,
@@ -173,3 +173,39 @@ async def test_a_large_message_that_is_no_event_is_a_dead_letter_in_part(servers
     await client.close()
     assert "of its 1000000 bytes, these are the first 10000" in told["reason"]
     assert base64.b64decode(told["body_base64"]) == b"\xff" * 10_000
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+@pytest.mark.parametrize("kind", ["redis", "nats"])
+async def test_what_waits_for_its_turn_is_nobody_else_s(servers, subject, inbox, kind, concurrency):
+    """As long as the worker lives that has fetched it, however long its handlers take."""
+    go_on, begun = asyncio.Event(), asyncio.Event()
+    slow, settings = [], {"url": servers(kind).url, "subjects": [subject], "ack_wait": 0.5}
+
+    class Slow(EventHandler):
+        event_types = ("user.login",)
+
+        async def handle(self, event):
+            begun.set()
+            await go_on.wait()
+            slow.append(event.payload["n"])
+
+    sender, first, second = EventBus(), EventBus(), EventBus()
+    sender.subscribe(BridgeHandler(url=settings["url"], out={"*": subject}, origin="a"))
+    first.subscribe(Slow())
+    first.subscribe(BridgeHandler(**settings, origin="b", concurrency=concurrency))
+    second.subscribe(inbox)
+    second.subscribe(BridgeHandler(**settings, origin="b"))
+    async with sender:
+        for n in range(8):
+            (await sender.publish(Event("user.login", {"n": n}))).raise_for_errors()
+    async with first:
+        await begun.wait()  # it has fetched them all
+        async with second:
+            await asyncio.sleep(2.0)  # four times `ack_wait`: there is nothing to wait for but time
+            go_on.set()
+            async with asyncio.timeout(30):
+                while len(slow) < 8:
+                    await asyncio.sleep(0.01)
+    assert sorted(slow) == list(range(8))
+    assert inbox.events == []

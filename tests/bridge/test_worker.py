@@ -130,7 +130,7 @@ def test_workers_of_a_group_share(busway, line, redis, subject):
     assert json.loads(other.stdout)["published"] == 200
 
 
-def test_a_killed_worker_s_events_go_to_another(busway, line, redis, subject):
+def test_a_killed_worker_s_events_go_to_another(busway, line, server, subject):
     """After `ack_wait`."""
     busway.handler(
         "stuck",
@@ -142,7 +142,7 @@ def test_a_killed_worker_s_events_go_to_another(busway, line, redis, subject):
             open(f"done-{event.payload['n']}", "w")
         """,
     )
-    url = f"{redis.url}?subject={subject}&ack_wait=0.5"
+    url = f"{server.url}?subject={subject}&ack_wait=0.5"
     assert busway("run", "--to", url, stdin=line(n=1) + line(n=2)).returncode == 0
     process = busway.start("work", "--from", url)
     wait_for(process, b"begun")

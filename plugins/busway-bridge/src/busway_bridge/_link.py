@@ -17,6 +17,7 @@ __all__ = ["Link"]
 
 _OPENING: Final = 5.0  # seconds: half of what a bus gives a handler to start
 _ONCE: Final = 5.0  # seconds that one try to send may take
+_LOOK: Final = 1.0  # seconds between two looks at whether it receives
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
 
@@ -106,8 +107,14 @@ class Link:
         if broker is not None:
             await broker.closed()
 
-    async def keep(self, interval: float = 1.0) -> None:
-        """Keep receiving: open it again whenever it is not open, or gave up. Runs for ever."""
+    async def keep(self) -> None:
+        """Keep receiving: open it again whenever it is not open, or gave up. Runs for ever.
+
+        What was fetched is kept from being given to others, by three beats in each `ack_wait`.
+        """
+        beat = self._options.ack_wait / 3
+        clock = asyncio.get_running_loop().time
+        due = clock() + beat
         while True:
             try:
                 broker = await self.open()
@@ -115,9 +122,12 @@ class Link:
                     log.warning("%s: receiving has ended; it begins anew", self._options.via)
                     await self.close()
                     continue
+                if clock() >= due:
+                    due = clock() + beat
+                    await broker.prolong()
             except Exception as error:  # noqa: BLE001 - whatever a client raises
                 self._tell(error)
-            await asyncio.sleep(interval)
+            await asyncio.sleep(min(beat, _LOOK))
 
     async def _send(self, subject: str, body: bytes, key: str, until: float) -> None:
         """Try until it works. Not by stamina, which logs every try."""

@@ -46,7 +46,7 @@ class Options:
         group: who shares the receiving.
         origin: who is sending.
         concurrency: how many events are handled at once.
-        ack_wait: after how many seconds without an acknowledgement another is given an event.
+        ack_wait: how many seconds after the death of a worker its events are given to another.
         retry_delay: seconds before an event that failed is delivered again.
         max_deliveries: after how many an event that fails is a dead letter; 0 for never.
         dedupe_window: how many events are remembered.

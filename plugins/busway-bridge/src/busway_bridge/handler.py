@@ -55,7 +55,7 @@ class BridgeHandler(EventHandler):
         group: who shares what comes in; each group is given all of it.
         origin: who sends; None for host and program. All processes of one application share it.
         concurrency: how many events that come in are handled at once.
-        ack_wait: after how many seconds without an outcome an event is given to another.
+        ack_wait: how many seconds after the death of a worker its events are given to another.
         retry_delay: seconds before an event that failed is delivered again.
         max_deliveries: after how many an event that fails is a dead letter; 0 for never.
         dedupe_window: how many events that came in are remembered, to know duplicates by.
@@ -177,11 +177,13 @@ class BridgeHandler(EventHandler):
         home, self._home = self._home, None
         keeping, self._keeping = self._keeping, None
         if keeping is not None and self._receiver is not None:
-            keeping.cancel()
-            await asyncio.wait([keeping])
-            with suppress(TimeoutError):
-                async with asyncio.timeout(GRACE):
-                    await self._receiver.finish()
+            try:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(GRACE):
+                        await self._receiver.finish()
+            finally:
+                keeping.cancel()
+                await asyncio.wait([keeping])
         if home is not None:
             await home[1].close()
 

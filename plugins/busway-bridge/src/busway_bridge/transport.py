@@ -99,9 +99,11 @@ class BrokerTransport:
     async def stop(self) -> None:
         """Receive no more, wait for what is being handled, and disconnect."""
         if self._keeping is not None and self._receiver is not None:
-            self._keeping.cancel()
-            await asyncio.wait([self._keeping])
-            await self._receiver.finish()
+            try:
+                await self._receiver.finish()
+            finally:
+                self._keeping.cancel()
+                await asyncio.wait([self._keeping])
         if self._link is not None:
             await self._link.close()
 

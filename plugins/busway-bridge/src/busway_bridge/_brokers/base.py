@@ -116,6 +116,10 @@ class Broker(ABC):
         """Whether messages still come, or will when the broker is back."""
 
     @abstractmethod
+    async def prolong(self) -> None:
+        """Keep what was fetched from being given to others until `ack_wait` seconds from now."""
+
+    @abstractmethod
     async def close(self) -> None:
         """Receive no more, wait for what is being handled, and disconnect."""
 

@@ -101,6 +101,9 @@ class _Kafka(Broker):
     def is_receiving(self) -> bool:
         return all(one.running for one in self._subscribers)
 
+    async def prolong(self) -> None:
+        """Nothing: a partition is this consumer's, who tells that it lives by himself."""
+
     async def close(self) -> None:
         await self.client.stop()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
@@ -47,6 +48,9 @@ class _Delivery:
     async def retry(self, delay: float) -> None:
         await self._message.nack(delay=delay)
 
+    async def prolong(self) -> None:
+        await self._message.raw_message.in_progress()
+
     async def deliveries(self) -> int:
         return self._message.raw_message.metadata.num_delivered
 
@@ -57,6 +61,7 @@ class _Nats(Broker):
     async def open(self) -> None:
         self._streams: dict[str, str] = {}
         self._subscribers: list[TasksMixin] = []
+        self._fetched: set[_Delivery] = set()
         self._client = NatsBroker(
             self.options.url,
             logger=self.client_log,
@@ -96,23 +101,19 @@ class _Nats(Broker):
     async def _subscribe(self, subject: str) -> None:
         stream = await self._stream(subject)
         durable = _NO_TOKEN.sub("_", f"{self.options.group}-{subject}")
-        workers = self.options.concurrency
-        subscriber = self._client.subscriber(
-            subject,
-            stream=JStream(stream, declare=False),
-            durable=durable,
-            config=ConsumerConfig(
-                ack_policy=Acknowledgement.EXPLICIT,
-                ack_wait=self.options.ack_wait,
-                max_deliver=-1,
-                max_ack_pending=max(_PREFETCH, workers) * 64,
-            ),
-            pull_sub=PullSub(batch_size=max(_PREFETCH, workers), timeout=1.0),
-            ack_policy=AckPolicy.MANUAL,
-            max_workers=workers if workers > 1 else None,  # it fetches on while some are handled
+        at_once = max(_PREFETCH, self.options.concurrency)
+        # A subscriber fetches the next when all that it has fetched are done: with several, those
+        # that wait behind a slow one are few. FastStream's own `max_workers` would keep messages
+        # where they cannot be seen, and prolonged
+        subscribers = min(self.options.concurrency, _PREFETCH)
+        config = ConsumerConfig(
+            ack_policy=Acknowledgement.EXPLICIT,
+            ack_wait=self.options.ack_wait,
+            max_deliver=-1,
+            max_ack_pending=at_once * 64,
         )
-        subscriber(self._on_message)
-        self._subscribers.append(cast("TasksMixin", subscriber))
+        for _ in range(subscribers):
+            self._add_subscriber(subject, stream, durable, config, math.ceil(at_once / subscribers))
         with suppress(NotFoundError):  # it is made when the subscriber starts
             made = (await self._js.consumer_info(stream, durable)).config
             if made.ack_policy != Acknowledgement.EXPLICIT:
@@ -121,9 +122,32 @@ class _Nats(Broker):
                     "acknowledges by itself: delete it, or take another group"
                 )
 
+    def _add_subscriber(
+        self, subject: str, stream: str, durable: str, config: ConsumerConfig, batch: int
+    ) -> None:
+        subscriber = self._client.subscriber(
+            subject,
+            stream=JStream(stream, declare=False),
+            durable=durable,
+            config=config,
+            pull_sub=PullSub(batch_size=batch, timeout=1.0),
+            ack_policy=AckPolicy.MANUAL,
+        )
+        subscriber(self._on_message)
+        self._subscribers.append(cast("TasksMixin", subscriber))
+
     async def _on_message(self, message: NatsMessage) -> None:
         assert self.take is not None  # noqa: S101 - for the type checker
-        await self.take(_Delivery(message))
+        delivery = _Delivery(message)
+        self._fetched.add(delivery)
+        try:
+            await self.take(delivery)
+        finally:
+            self._fetched.discard(delivery)
+
+    async def prolong(self) -> None:
+        for one in list(self._fetched):
+            await one.prolong()
 
     async def send(self, subject: str, body: bytes, key: str) -> None:
         stream = self._streams.get(subject) or await self._stream(subject)

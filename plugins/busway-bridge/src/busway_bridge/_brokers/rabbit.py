@@ -147,6 +147,9 @@ class _Rabbit(Broker):
     def is_receiving(self) -> bool:
         return not self.broken and all(one.running for one in self._subscribers)
 
+    async def prolong(self) -> None:
+        """Nothing: what was fetched is this connection's for as long as that lives."""
+
     async def close(self) -> None:
         if hasattr(self, "_client"):
             await self._client.stop()

@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypedDict, cast
 
 from faststream.middlewares import AckPolicy
 from faststream.redis import RedisBroker, StreamSub
@@ -37,12 +37,20 @@ __all__ = ["make"]
 _FIELD: Final = b"__data__"
 _PREFETCH: Final = 16
 _ONCE: Final = 5.0  # seconds that it may take to connect, or to answer
+_LATE: Final = 5 / 6  # of `ack_wait`: what is older may be claimed while it is prolonged
 _POLL: Final = 500  # milliseconds that a read blocks
 _KEEPALIVE: Final = {
     getattr(socket, name): value
     for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
     if hasattr(socket, name)  # a peer that is gone without a word is noticed in half a minute
 }
+
+
+class _Pending(TypedDict):
+    """An entry that was delivered, and not acknowledged."""
+
+    message_id: bytes
+    time_since_delivered: int  # milliseconds
 
 
 class _Plain(MessageFormat):
@@ -83,6 +91,7 @@ class _Entry:
         await self._message.ack()
 
     async def retry(self, delay: float) -> None:
+        self._broker.retried.add((self.subject, *self._message.raw_message["message_ids"]))
         idle = max(self._broker.options.ack_wait - delay, 0)
         await self._broker.age(self.subject, self._message.raw_message["message_ids"], idle)
 
@@ -110,6 +119,7 @@ class _Redis(Broker):
         )
         self._subscribers: list[TasksMixin] = []
         self._batches = Batches(self._flush)
+        self.retried: set[tuple[object, ...]] = set()
         self._redis: Redis = await self._client.connect()
         await self._redis.ping()
         for subject in options.subjects if self.take else ():
@@ -149,7 +159,25 @@ class _Redis(Broker):
 
     async def _on_entry(self, message: RedisStreamMessage) -> None:
         assert self.take is not None  # noqa: S101 - for the type checker
+        raw = message.raw_message
+        self.retried.discard((raw["channel"], *raw["message_ids"]))
         await self.take(_Entry(message, self))
+
+    async def prolong(self) -> None:
+        """Make young again what is this consumer's, and was not made old to be claimed soon."""
+        oldest = self.options.ack_wait * _LATE * 1000
+        for subject in self.options.subjects:
+            pending = await self._pending(subject)
+            mine: set[tuple[object, ...]] = {(subject, one["message_id"]) for one in pending}
+            self.retried -= {one for one in self.retried if one[0] == subject} - mine
+            ids = [
+                one["message_id"]
+                for one in pending
+                if (subject, one["message_id"]) not in self.retried
+                and one["time_since_delivered"] < oldest  # else it may be another's by now
+            ]
+            if ids:
+                await self.age(subject, ids, 0)
 
     async def send(self, subject: str, body: bytes, key: str) -> None:
         await self._batches.send((subject, body, key))
@@ -211,13 +239,19 @@ class _Redis(Broker):
                 await self._leave()
         await self._client.stop()
 
+    async def _pending(self, subject: str) -> Sequence[_Pending]:
+        """What this consumer has fetched, and not settled."""
+        most = 64 * max(_PREFETCH, self.options.concurrency)
+        pending: object = await self._redis.xpending_range(
+            subject, self.options.group, "-", "+", most, self._consumer
+        )
+        return cast("Sequence[_Pending]", pending)
+
     async def _leave(self) -> None:
         """Hand over what was fetched and not handled; a consumer without any is forgotten."""
         for subject in self.options.subjects:
             group = self.options.group
-            pending = await self._redis.xpending_range(
-                subject, group, "-", "+", _PREFETCH * 64, self._consumer
-            )
+            pending = await self._pending(subject)
             if pending:
                 ids = [one["message_id"] for one in pending]
                 await self.age(subject, ids, self.options.ack_wait)
