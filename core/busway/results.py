@@ -92,6 +92,8 @@ class PublishResult:
     @property
     def errors(self) -> tuple[Exception, ...]:
         """Why handlers failed or were cancelled, in their order: see `HandlerOutcome.error`."""
+        if not self.exceptions:  # most asked, and nothing to be looked for
+            return ()
         try:
             return self._errors
         except AttributeError:  # the first to ask
