@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from faststream.middlewares import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
+from faststream.nats.message import NatsMessage
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy as Acknowledgement
 from nats.js.api import ConsumerConfig, DiscardPolicy, Header, StorageType, StreamConfig
@@ -20,8 +21,8 @@ from busway_bridge.exceptions import BridgeError, TooLargeError
 
 if TYPE_CHECKING:
     from faststream._internal.endpoint.subscriber.mixins import TasksMixin
-    from faststream.nats.message import NatsMessage
     from nats.aio.client import Client
+    from nats.aio.msg import Msg
     from nats.js import JetStreamContext
 
     from busway_bridge._options import Options
@@ -29,9 +30,16 @@ if TYPE_CHECKING:
 __all__ = ["make"]
 
 _PREFETCH: Final = 16
+_SUBSCRIBERS: Final = 256  # at most
+_WAITING: Final = 8_192  # requests for messages that a consumer knows of: of 512 workers at least
 _WINDOW: Final = 120.0  # seconds in which JetStream knows an id again: its own default
 _HEADER: Final = 64  # bytes of it, besides names
 _NO_TOKEN: Final = re.compile(r"[^A-Za-z0-9_-]")
+
+
+async def _parse(message: Msg) -> NatsMessage:
+    """As FastStream does it, without the ids that it would make up."""
+    return NatsMessage(raw_message=message, body=message.data, correlation_id=message.reply)
 
 
 class _Delivery:
@@ -102,16 +110,17 @@ class _Nats(Broker):
         stream = await self._stream(subject)
         durable = _NO_TOKEN.sub("_", f"{self.options.group}-{subject}")
         at_once = max(_PREFETCH, self.options.concurrency)
-        # A subscriber fetches the next when all that it has fetched are done: with several, those
-        # that wait behind a slow one are few. FastStream's own `max_workers` would keep messages
-        # where they cannot be seen, and prolonged
-        subscribers = min(self.options.concurrency, _PREFETCH)
         config = ConsumerConfig(
             ack_policy=Acknowledgement.EXPLICIT,
             ack_wait=self.options.ack_wait,
             max_deliver=-1,
             max_ack_pending=at_once * 64,
+            max_waiting=_WAITING,
         )
+        # One that asks for several waits for all of them, or for its time to be up: up to a second
+        # when several workers share the consumer. So there are several that ask for one. FastStream
+        # would have several at work by `max_workers`, and keep messages where they are not seen
+        subscribers = min(at_once, _SUBSCRIBERS)
         for _ in range(subscribers):
             self._add_subscriber(subject, stream, durable, config, math.ceil(at_once / subscribers))
         with suppress(NotFoundError):  # it is made when the subscriber starts
@@ -132,6 +141,7 @@ class _Nats(Broker):
             config=config,
             pull_sub=PullSub(batch_size=batch, timeout=1.0),
             ack_policy=AckPolicy.MANUAL,
+            parser=_parse,
         )
         subscriber(self._on_message)
         self._subscribers.append(cast("TasksMixin", subscriber))
