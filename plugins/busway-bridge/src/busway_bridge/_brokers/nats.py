@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
@@ -30,15 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["make"]
 
 _PREFETCH: Final = 16
-_SUBSCRIBERS: Final = 256  # at most
-_WAITING: Final = 8_192  # requests for messages that a consumer knows of: of 512 workers at least
+_WAITING: Final = 8_192  # requests that a consumer keeps: those of 512 workers at least
 _WINDOW: Final = 120.0  # seconds in which JetStream knows an id again: its own default
 _HEADER: Final = 64  # bytes of it, besides names
 _NO_TOKEN: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
-async def _parse(message: Msg) -> NatsMessage:
-    """As FastStream does it, without the ids that it would make up."""
+async def _parse(batch: list[Msg]) -> NatsMessage:
+    """The message of a batch of one, without the ids that FastStream would make up."""
+    (message,) = batch
     return NatsMessage(raw_message=message, body=message.data, correlation_id=message.reply)
 
 
@@ -115,14 +114,13 @@ class _Nats(Broker):
             ack_wait=self.options.ack_wait,
             max_deliver=-1,
             max_ack_pending=at_once * 64,
-            max_waiting=_WAITING,
+            max_waiting=max(at_once * 64, _WAITING),
         )
         # One that asks for several waits for all of them, or for its time to be up: up to a second
         # when several workers share the consumer. So there are several that ask for one. FastStream
         # would have several at work by `max_workers`, and keep messages where they are not seen
-        subscribers = min(at_once, _SUBSCRIBERS)
-        for _ in range(subscribers):
-            self._add_subscriber(subject, stream, durable, config, math.ceil(at_once / subscribers))
+        for _ in range(at_once):
+            self._add_subscriber(subject, stream, durable, config)
         with suppress(NotFoundError):  # it is made when the subscriber starts
             made = (await self._js.consumer_info(stream, durable)).config
             if made.ack_policy != Acknowledgement.EXPLICIT:
@@ -132,14 +130,14 @@ class _Nats(Broker):
                 )
 
     def _add_subscriber(
-        self, subject: str, stream: str, durable: str, config: ConsumerConfig, batch: int
+        self, subject: str, stream: str, durable: str, config: ConsumerConfig
     ) -> None:
         subscriber = self._client.subscriber(
             subject,
             stream=JStream(stream, declare=False),
             durable=durable,
             config=config,
-            pull_sub=PullSub(batch_size=batch, timeout=1.0),
+            pull_sub=PullSub(batch_size=1, timeout=1.0, batch=True),  # else each has a task group
             ack_policy=AckPolicy.MANUAL,
             parser=_parse,
         )
