@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from contextlib import suppress
 
 import pytest
 from tests.bridge.servers import KINDS, Redis
@@ -173,3 +174,30 @@ async def test_a_start_that_is_cancelled_leaves_nothing(redis, subject, inbox):
                 while len(await client.client_list()) > others:
                     await asyncio.sleep(0.01)
             steps += 1 + steps // 3
+
+
+async def test_nats_is_sent_to_again_however_much_it_refused(tmp_path, subject):
+    """While it is away its client refuses what it has no room for, without giving up its place."""
+    server = KINDS["nats"](tmp_path)
+    server.start()
+    transport = BrokerTransport(f"{server.url}?subject={subject}&timeout=3&buffer=1000")
+    text = "x" * 20_000
+
+    async def refused(n):
+        with pytest.raises(BridgeError):
+            await transport.send(Event("user.login", {"n": n, "text": text}))
+
+    try:
+        await transport.start()
+        server.kill()
+        await refused(0)  # by the end of it, its client has noticed
+        await asyncio.gather(*map(refused, range(1000)))
+        await asyncio.to_thread(server.start)
+        async with asyncio.timeout(60):
+            while True:
+                with suppress(BridgeError):  # until its client has found it again
+                    await transport.send(Event("user.login"))
+                    break
+    finally:
+        await transport.stop()
+        server.kill()

@@ -16,7 +16,7 @@ from nats.js.api import ConsumerConfig, DiscardPolicy, Header, StorageType, Stre
 from nats.js.errors import NotFoundError
 
 from busway_bridge._brokers.base import GRACE, Broker, Take, cancellations, whole
-from busway_bridge.exceptions import BridgeError, TooLargeError
+from busway_bridge.exceptions import BridgeError, BrokerAwayError, TooLargeError
 
 if TYPE_CHECKING:
     from faststream._internal.endpoint.subscriber.mixins import TasksMixin
@@ -80,7 +80,10 @@ class _Nats(Broker):
             connect_timeout=2,
         )
         self._connection: Client = await self._client.connect()
-        self._js: JetStreamContext = self._connection.jetstream()
+        # as many as are sent at once; a place is free again a turn of the loop after its message
+        self._js: JetStreamContext = self._connection.jetstream(
+            publish_async_max_pending=2 * self.options.buffer
+        )
         for subject in self.sends:
             await self._stream(subject)
         for subject in self.options.subjects if self.take else ():
@@ -171,6 +174,8 @@ class _Nats(Broker):
         # By FastStream's connection, and not by its publish: that takes a timer and a subscription
         # of its own for each message, and twice as long
         before = cancellations()
+        if not self._connection.is_connected:  # what it then refuses would keep its place for ever
+            raise BrokerAwayError(f"{self.options.via} cannot be reached: it is away")
         acknowledged = await self._js.publish_async(
             subject, body, stream=stream, headers={Header.MSG_ID: f"{subject} {key}"}
         )
