@@ -209,3 +209,23 @@ async def test_what_waits_for_its_turn_is_nobody_else_s(servers, subject, inbox,
                     await asyncio.sleep(0.01)
     assert sorted(slow) == list(range(8))
     assert inbox.events == []
+
+
+async def test_a_reply_of_redis_that_was_lost_is_handled(redis, subject, inbox):
+    """By the very worker that it was for: Redis has given it the entry, and it has not got it."""
+    import redis.asyncio as native
+
+    bus = EventBus()
+    bus.subscribe(inbox)
+    bus.subscribe(BridgeHandler(url=redis.url, subjects=[subject], ack_wait=0.5))
+    client = native.Redis.from_url(redis.url)
+    async with client, bus:
+        await client.xadd(subject, {"__data__": encode(Event("user.login", {"n": 0}))})
+        await inbox.count(1)  # it has begun to read
+        (consumer,) = await client.xinfo_consumers(subject, "busway")
+        async with client.pipeline(transaction=True) as both:  # before the worker can read it
+            both.xadd(subject, {"__data__": encode(Event("user.login", {"n": 1}))})
+            both.xreadgroup("busway", consumer["name"], {subject: ">"})
+            await both.execute()
+        await inbox.count(2)
+    assert inbox.numbers == [0, 1]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from busway_bridge._options import Options
 
+    _Read: TypeAlias = Sequence[tuple[bytes, Sequence[tuple[bytes, object]]]]
     _Parse: TypeAlias = Callable[[dict[str, object]], Awaitable[StreamMessage[object]]]
 
 __all__ = ["make"]
@@ -91,7 +92,7 @@ class _Entry:
         await self._message.ack()
 
     async def retry(self, delay: float) -> None:
-        self._broker.retried.add((self.subject, *self._message.raw_message["message_ids"]))
+        self._broker.held.discard((self.subject, *self._message.raw_message["message_ids"]))
         idle = max(self._broker.options.ack_wait - delay, 0)
         await self._broker.age(self.subject, self._message.raw_message["message_ids"], idle)
 
@@ -119,8 +120,9 @@ class _Redis(Broker):
         )
         self._subscribers: list[TasksMixin] = []
         self._batches = Batches(self._flush)
-        self.retried: set[tuple[object, ...]] = set()
+        self.held: set[tuple[object, ...]] = set()
         self._redis: Redis = await self._client.connect()
+        self._hold_what_is_read()
         await self._redis.ping()
         for subject in options.subjects if self.take else ():
             await self._subscribe(subject)
@@ -160,20 +162,34 @@ class _Redis(Broker):
     async def _on_entry(self, message: RedisStreamMessage) -> None:
         assert self.take is not None  # noqa: S101 - for the type checker
         raw = message.raw_message
-        self.retried.discard((raw["channel"], *raw["message_ids"]))
-        await self.take(_Entry(message, self))
+        entry = (raw["channel"], *raw["message_ids"])
+        self.held.add(entry)
+        try:
+            await self.take(_Entry(message, self))
+        finally:
+            self.held.discard(entry)
+
+    def _hold_what_is_read(self) -> None:
+        """Note what has arrived: of a reply that was lost, only Redis knows that it was given."""
+        read = self._redis.response_callbacks["XREADGROUP"]
+
+        def hold(response: object, **options: object) -> _Read:
+            streams = cast("_Read", read(response, **options))
+            for name, entries in streams:
+                self.held.update((name.decode(), entry) for entry, _ in entries)
+            return streams
+
+        self._redis.set_response_callback("XREADGROUP", hold)
 
     async def prolong(self) -> None:
-        """Make young again what is this consumer's, and was not made old to be claimed soon."""
+        """Make young again what is held here, and still this consumer's."""
         oldest = self.options.ack_wait * _LATE * 1000
         for subject in self.options.subjects:
             pending = await self._pending(subject)
-            mine: set[tuple[object, ...]] = {(subject, one["message_id"]) for one in pending}
-            self.retried -= {one for one in self.retried if one[0] == subject} - mine
             ids = [
                 one["message_id"]
                 for one in pending
-                if (subject, one["message_id"]) not in self.retried
+                if (subject, one["message_id"]) in self.held
                 and one["time_since_delivered"] < oldest  # else it may be another's by now
             ]
             if ids:
