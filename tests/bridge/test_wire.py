@@ -244,3 +244,19 @@ def test_no_bytes_do_harm(body):
     """They are an event or an error of ours."""
     with pytest.raises(WireError):
         decode(body)
+
+
+@pytest.mark.parametrize("field", ["source", "correlation_id", "causation_id", "id", "metadata"])
+def test_a_subclass_of_str_is_its_text(field):
+    """Template engines mark what is safe by one, and overwrite what it shows."""
+
+    class Marked(str):
+        __slots__ = ()
+
+        def __str__(self):
+            return "something else"
+
+    value = Marked("a1")
+    event = Event("user.login", **{field: {"tenant": value} if field == "metadata" else value})
+    came = getattr(decode(encode(event)), field)
+    assert came == ({"tenant": "a1"} if field == "metadata" else "a1")

@@ -57,7 +57,7 @@ _REFERENCE: Final = re.compile(
     rf"{_SAFE}*(?:\?(?:{_SAFE}|[?:])*)?(?:\#(?:{_SAFE}|[?:])*)?"
 )
 _format: Final = JSONFormat()
-_json: Final = msgspec.json.Encoder()
+_json: Final = msgspec.json.Encoder(enc_hook=str.__str__)  # for subclasses of str: their text
 
 
 def encode(event: Event, origin: str = "") -> bytes:
