@@ -211,6 +211,15 @@ async def test_what_waits_for_its_turn_is_nobody_else_s(servers, subject, inbox,
     assert inbox.events == []
 
 
+@pytest.mark.parametrize("option", ["protocol=3", "decode_responses=true"])
+async def test_a_redis_that_would_answer_otherwise_is_refused(redis, option):
+    """Nothing would be received, and nothing said."""
+    transport = BrokerTransport(f"{redis.url}?{option}")
+    with pytest.raises(BridgeError, match="leave `protocol` and `decode_responses` out"):
+        await transport.start()
+    await transport.stop()
+
+
 async def test_a_reply_of_redis_that_was_lost_is_handled(redis, subject, inbox):
     """By the very worker that it was for: Redis has given it the entry, and it has not got it."""
     import redis.asyncio as native

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from busway_bridge._brokers.base import GRACE, Broker, Take, whole
 from busway_bridge._brokers.batches import Batches, Item
+from busway_bridge.exceptions import BridgeError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -122,6 +123,7 @@ class _Redis(Broker):
         self._batches = Batches(self._flush)
         self.held: set[tuple[object, ...]] = set()
         self._redis: Redis = await self._client.connect()
+        self._refuse_other_replies()
         self._hold_what_is_read()
         await self._redis.ping()
         for subject in options.subjects if self.take else ():
@@ -168,6 +170,15 @@ class _Redis(Broker):
             await self.take(_Entry(message, self))
         finally:
             self.held.discard(entry)
+
+    def _refuse_other_replies(self) -> None:
+        """Those in which FastStream, and this, would find no entry."""
+        asked = self._redis.connection_pool.connection_kwargs
+        if asked.get("decode_responses") or str(asked.get("protocol") or 2) != "2":
+            raise BridgeError(
+                f"{self.options.via}: leave `protocol` and `decode_responses` out of the URL: "
+                "entries are read as bytes, by RESP2"
+            )
 
     def _hold_what_is_read(self) -> None:
         """Note what has arrived: of a reply that was lost, only Redis knows that it was given."""
