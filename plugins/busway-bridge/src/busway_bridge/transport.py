@@ -6,10 +6,12 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from busway import register_event_types
 from busway_bridge import wire
 from busway_bridge._link import Link
 from busway_bridge._options import from_url
 from busway_bridge._receiving import Receiver
+from busway_bridge.event_types import BridgeEvent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -41,6 +43,7 @@ class BrokerTransport:
         group: str | None = None,
         handle: Callable[[Event], Awaitable[bool]] | None = None,
     ) -> None:
+        register_event_types(BridgeEvent)
         options = from_url(url, subjects=(_SUBJECT,)).named()
         self._options = options if group is None else replace(options, group=group)
         self._handle = handle
