@@ -176,6 +176,25 @@ async def test_a_start_that_is_cancelled_leaves_nothing(redis, subject, inbox):
             steps += 1 + steps // 3
 
 
+async def test_it_stops_though_a_client_swallows_the_cancellation(redis, subject, monkeypatch):
+    """As redis-py does on Python 3.11, when the answer comes just then."""
+    from busway_bridge._brokers.redis import _Redis
+
+    prolonging = asyncio.Event()
+
+    async def prolong(broker):
+        prolonging.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(_Redis, "prolong", prolong)
+    bridge = BridgeHandler(url=redis.url, subjects=[subject], ack_wait=0.1)
+    await bridge.start(EventBus())
+    async with asyncio.timeout(30):
+        await prolonging.wait()
+        await bridge.stop()
+
+
 async def test_nats_is_sent_to_again_however_much_it_refused(tmp_path, subject):
     """While it is away its client refuses what it has no room for, without giving up its place."""
     server = KINDS["nats"](tmp_path)

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import pytest
 
-from busway_cache import MappingCache
+from busway import EventBus
+from busway_cache import CacheInvalidationHandler, MappingCache
 
 
 async def test_after_a_failure_reads_go_to_the_loader(faulty, source):
@@ -186,3 +188,24 @@ async def test_it_is_logged_once_when_it_begins_and_when_it_ends(faulty, caplog)
     await faulty.recover()
     assert [one.levelname for one in caplog.records] == ["WARNING", "INFO"]
     assert "user:7" not in caplog.text
+
+
+async def test_mending_stops_though_a_client_swallows_the_cancellation(faulty, monkeypatch):
+    """As redis-py does on Python 3.11, when the answer comes just then."""
+    flushing = asyncio.Event()
+
+    async def flush():
+        flushing.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        raise ConnectionError("gone")
+
+    faulty.shared, faulty.error = True, ConnectionError("gone")
+    handler = CacheInvalidationHandler(cache=faulty, timeout=0.01)
+    with pytest.raises(ConnectionError):
+        await faulty.invalidate(keys=["a"])
+    monkeypatch.setattr(faulty, "_flush", flush)
+    await handler.start(EventBus())
+    async with asyncio.timeout(30):
+        await flushing.wait()
+        await handler.stop()

@@ -108,12 +108,12 @@ class Link:
             await broker.closed()
 
     async def keep(self) -> None:
-        """Keep receiving: open it again whenever it is not open, or gave up. Runs for ever.
+        """Keep receiving: open it again whenever it is not open, or gave up. Until cancelled.
 
         What was fetched is kept from being given to others, by three beats in each `ack_wait`.
         """
         beat = self._options.ack_wait / 3
-        clock = asyncio.get_running_loop().time
+        clock, before = asyncio.get_running_loop().time, cancellations()
         due = clock() + beat
         while True:
             try:
@@ -127,6 +127,8 @@ class Link:
                     await broker.prolong()
             except Exception as error:  # noqa: BLE001 - whatever a client raises
                 self._tell(error)
+            if cancellations() > before:  # a client has swallowed it, as in `_send`
+                return
             await asyncio.sleep(min(beat, _LOOK))
 
     async def _send(self, subject: str, body: bytes, key: str, until: float) -> None:

@@ -56,6 +56,8 @@ class Mender:
             )
 
     async def _mend(self) -> None:
-        while True:
+        task = asyncio.current_task()
+        # once cancelled it ends: a client may swallow that (`wait_for` on Python 3.11)
+        while task is not None and not task.cancelling():
             await asyncio.sleep(self._cache.retry_after)
             await self._cache.recover()
