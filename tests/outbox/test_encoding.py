@@ -86,6 +86,25 @@ def test_what_json_lacks_is_refused_wherever_it_is(value):
         assert place in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "fault"),
+    [
+        ("payload", {"a": 1, Colour.RED: 2}, "payload has the key"),
+        ("payload", OrderedDict(a=1), "its payload is a OrderedDict"),
+        ("metadata", {"a": Colour.RED}, "metadata.a is a Colour"),
+        ("metadata", {Colour.RED: "a"}, "metadata has the key"),
+        ("source", Colour.RED, "its source is a Colour"),
+        ("correlation_id", Colour.RED, "its correlation_id is a Colour"),
+        ("causation_id", Colour.RED, "its causation_id is a Colour"),
+        ("id", Colour.RED, "its id is a Colour"),
+    ],
+)
+def test_what_json_lacks_is_refused_in_each_field(field, value, fault):
+    """A str of a class of its own is a str to the core, and would come back as a plain one."""
+    with pytest.raises(OutboxError, match=fault):
+        encode(Event("user.created", **{field: value}))
+
+
 def test_what_is_too_deep_or_too_large_is_refused():
     """And not by a RecursionError that ends something else."""
     deep = []

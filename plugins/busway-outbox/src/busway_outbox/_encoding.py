@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from math import isfinite
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -19,7 +18,9 @@ __all__ = ["decode", "encode"]
 
 _encoder: Final = msgspec.json.Encoder()
 _Place: TypeAlias = "tuple[_Place | None, str]"
-_PLAIN: Final = (str, int, bool, type(None))
+_TEXT: Final = frozenset((str,))
+_TEXT_OR_NONE: Final = frozenset((str, type(None)))
+_PLAIN: Final = frozenset((str, int, bool, type(None)))
 _MOST: Final = 1_000_000
 """Lists, dicts and floats that are looked at: what holds itself would have no end."""
 
@@ -30,7 +31,7 @@ def encode(event: Event) -> str:
     Raises:
         UnrecordedError: if a handler that got it later would not see the same: it names the key.
     """
-    fault = next(_faults(event), None)
+    fault = None if _is_flat(event) else next(_faults(event), None)
     if fault is not None:
         raise UnrecordedError(
             f"{event.type} {event.id} cannot be recorded: {fault}, which would not be read back "
@@ -40,11 +41,7 @@ def encode(event: Event) -> str:
     try:
         fields = event.to_dict()
         fields["metadata"] = dict(event.metadata)
-        with suppress(UnicodeEncodeError):  # a lone surrogate
-            text = _encoder.encode(fields)
-            if text.isascii():
-                return text.decode()
-        return json.dumps(fields)  # in ASCII, which a database of any encoding takes
+        return _written(fields)
     except (RecursionError, ValueError) as error:
         raise UnrecordedError(f"{event.type} {event.id} cannot be recorded: {error}") from error
 
@@ -57,6 +54,29 @@ def decode(text: str) -> Event:
         ValueError: if it is no event.
     """
     return Event.from_dict(json.loads(text))
+
+
+def _written(fields: dict[str, object]) -> str:
+    """In ASCII, which a database of any encoding takes."""
+    try:
+        text = _encoder.encode(fields)
+    except UnicodeEncodeError:  # a lone surrogate
+        return json.dumps(fields)
+    return text.decode() if text.isascii() else json.dumps(fields)
+
+
+def _is_flat(event: Event) -> bool:
+    """Whether an event is what most are: without fault, and nothing in it is to be walked."""
+    payload = event.payload
+    texts = (event.id, event.source, event.correlation_id, event.causation_id)
+    return (
+        type(event) is Event
+        and type(payload) is dict
+        and not event.metadata
+        and _TEXT_OR_NONE.issuperset(map(type, texts))
+        and _TEXT.issuperset(map(type, payload))
+        and _PLAIN.issuperset(map(type, payload.values()))
+    )
 
 
 def _faults(event: Event) -> Iterator[str]:
