@@ -6,14 +6,14 @@ import logging
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from busway_outbox._store.operations import Nothing, Settle, run
+from busway_outbox._store.operations import Nothing, run
 from busway_outbox.exceptions import OutboxError, UnrecordedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from busway_outbox._store.database import Database
-    from busway_outbox._store.operations import Operation
+    from busway_outbox._store.operations import Operation, Settle
     from busway_outbox._writing.job import Job
 
 __all__ = ["Committing"]
@@ -29,7 +29,8 @@ class Committing:
 
     Attributes:
         database: where.
-        owed: ends of attempts that the database has refused: they are committed with the next.
+        owed: ends of attempts, nobody waits for them: committed with the next operations, and kept
+            until that succeeds.
         error: why the database refuses, while it does.
     """
 
@@ -40,17 +41,12 @@ class Committing:
         self._working = RLock()
 
     def commit(self, jobs: Iterable[Job]) -> None:
-        """Commit operations; each has its result, or its error, afterwards.
+        """Commit operations, and what is owed; each has its result, or its error, afterwards.
 
         If the database is at fault, all of them fail. Otherwise the fault is one of them, and
         each is committed alone, so that it harms no other.
         """
-        asking: list[Job] = []
-        for job in jobs:
-            if isinstance(job.operation, Settle):
-                self.owed.append(job.operation)
-            elif not isinstance(job.operation, Nothing):
-                asking.append(job)
+        asking = [job for job in jobs if not isinstance(job.operation, Nothing)]
         if self.owed or asking:
             with self._working:
                 self._commit(asking)

@@ -20,36 +20,30 @@ _giving_up: Final = Lock()
 
 
 class Job:
-    """An operation, and the loop in which somebody waits for it, if somebody does.
+    """An operation, and what wakes who waits for it, if somebody does.
+
+    Args:
+        operation: what is to be done.
+        woken: a future of his loop.
 
     Attributes:
         operation: what is to be done.
+        woken: a future of the loop of who waits.
         result: what came of it.
         error: why nothing did.
     """
 
-    __slots__ = ("_done", "_given_up", "_loop", "_woken", "error", "operation", "result")
+    __slots__ = ("_done", "_given_up", "error", "operation", "result", "woken")
 
     def __init__(
-        self, operation: Operation[object], loop: asyncio.AbstractEventLoop | None = None
+        self, operation: Operation[object], woken: asyncio.Future[None] | None = None
     ) -> None:
         self.operation = operation
+        self.woken = woken
         self.result: object = None
         self.error: Exception | None = None
-        self._loop = loop
-        self._woken: asyncio.Future[None] | None = None if loop is None else loop.create_future()
         self._done = False
         self._given_up = False
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The loop of who waits."""
-        return self._loop
-
-    async def wait(self) -> None:
-        """Wait until it is done, or has failed."""
-        if self._woken is not None:
-            await self._woken
 
     def leases(self) -> Sequence[Lease]:
         """What it has leased."""
@@ -57,35 +51,31 @@ class Job:
             return ()
         return self.operation.leases(self.result)
 
-    def end(self) -> Sequence[Lease]:
-        """It is committed: what is to be given back, if nobody waits any more."""
+    def end(self) -> bool:
+        """It is committed: whether its leases are to be given back, as nobody waits any more."""
         with _giving_up:
             self._done = True
-            return self.leases() if self._given_up else ()
+            return self._given_up
 
-    def give_up(self) -> Sequence[Lease]:
-        """Nobody waits any more: what is to be given back, if it is committed already."""
+    def give_up(self) -> bool:
+        """Nobody waits any more: whether its leases are to be given back, as it is committed."""
         with _giving_up:
             self._given_up = True
-            return self.leases() if self._done else ()
-
-    def settle(self) -> None:
-        """Wake who waits; in his loop."""
-        if self._woken is not None and not self._woken.done():
-            self._woken.set_result(None)
+            return self._done
 
 
-def wake(jobs: Iterable[Job]) -> None:
+def wake(waiting: Iterable[asyncio.Future[None] | None]) -> None:
     """Wake all who wait, by one call a loop."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
-    for job in jobs:
-        if job.loop is not None:
-            by_loop.setdefault(job.loop, []).append(job)
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for woken in waiting:
+        if woken is not None:
+            by_loop.setdefault(woken.get_loop(), []).append(woken)
     for loop, its in by_loop.items():
         with suppress(RuntimeError):  # it is closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle_all, its)
+            loop.call_soon_threadsafe(_wake_all, its)
 
 
-def _settle_all(jobs: list[Job]) -> None:
-    for job in jobs:
-        job.settle()
+def _wake_all(its: list[asyncio.Future[None]]) -> None:
+    for woken in its:
+        if not woken.done():
+            woken.set_result(None)

@@ -59,11 +59,11 @@ class Writer:
         self.lease = lease
         self.begun = False
         self._committing = Committing(database)
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()  # put() may interrupt itself
+        self._jobs: SimpleQueue[Job | Settle | None] = SimpleQueue()  # put() may interrupt itself
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._process = os.getpid()
-        self._closing: list[Job] = []
+        self._closing: list[asyncio.Future[None]] = []
         self._held: set[int] = set()
         self._beaten = 0.0
 
@@ -83,12 +83,14 @@ class Writer:
         Raises:
             OutboxError: if it failed; nothing of it was done.
         """
-        job = Job(cast("Operation[object]", operation), asyncio.get_running_loop())
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        job = Job(cast("Operation[object]", operation), woken)
         self._put(job)
         try:
-            await job.wait()
+            await woken
         except BaseException:
-            self._give_back(job.give_up())
+            if job.give_up():
+                self._give_back(job.leases())
             raise
         if job.error is not None:
             raise job.error
@@ -100,7 +102,7 @@ class Writer:
         From now on the row's lease is not prolonged.
         """
         self._held.discard(settle.seq)
-        self._put(Job(settle))
+        self._put(settle)
 
     async def flush(self) -> None:
         """Wait until all that was asked for so far is committed, or was refused."""
@@ -112,14 +114,14 @@ class Writer:
 
         The next operation begins both anew.
         """
-        job = Job(Nothing(), asyncio.get_running_loop())
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._starting:  # the thread may be about to end, told by another
             thread = self._thread
             if thread is None:
                 return
-            self._closing.append(job)
+            self._closing.append(ended)
             self._jobs.put(None)
-        await job.wait()
+        await ended
         thread.join()  # it has nothing left to do
 
     def abandon(self) -> None:
@@ -139,9 +141,9 @@ class Writer:
         """In a forked child, which does not have the thread: what it had to do is the parent's."""
         atexit.unregister(self._end)
 
-    def _put(self, job: Job) -> None:
+    def _put(self, one: Job | Settle) -> None:
         with self._starting:
-            self._jobs.put(job)
+            self._jobs.put(one)
             if self._thread is None:
                 self._begin()
 
@@ -174,16 +176,20 @@ class Writer:
     def _take(self, *, wait: bool) -> tuple[list[Job], bool]:
         """What was asked for by now, and whether the end was; waits for something to do."""
         jobs: list[Job] = []
-        try:
-            one = self._jobs.get(timeout=self._patience()) if wait else self._jobs.get_nowait()
-            while one is not None:
+        patience = self._patience()
+        for _ in range(_MOST):
+            try:
+                one = self._jobs.get(block=wait, timeout=patience)
+            except Empty:
+                break
+            if one is None:
+                return jobs, True
+            wait = False
+            if isinstance(one, Job):
                 jobs.append(one)
-                if len(jobs) == _MOST:
-                    return jobs, False
-                one = self._jobs.get_nowait()
-        except Empty:
-            return jobs, False
-        return jobs, True
+            else:
+                self._committing.owed.append(one)
+        return jobs, False
 
     def _patience(self) -> float | None:
         if self._committing.owed:
@@ -195,11 +201,12 @@ class Writer:
     def _work(self, jobs: list[Job]) -> None:
         try:
             self._committing.commit(jobs)
+            self._hold([lease for job in jobs for lease in job.leases()])
             for job in jobs:
-                self._hold(job.leases())
-                self._give_back(job.end())
+                if job.end():
+                    self._give_back(job.leases())
         finally:
-            wake(jobs)
+            wake(job.woken for job in jobs)
         self._beat()
 
     def _hold(self, leases: Sequence[Lease]) -> None:
