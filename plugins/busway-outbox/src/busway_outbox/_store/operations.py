@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 from busway_outbox._store import statements
@@ -228,21 +227,24 @@ def run(database: Database, operations: Sequence[Operation[object]]) -> list[obj
     Rows are gone through in one order by all processes, lest two wait for each other.
     """
     results: list[object] = [None] * len(operations)
-    settles = [one for one in operations if isinstance(one, Settle)]
-    settles.sort(key=lambda one: one.statement)
-    for statement, group in groupby(settles, key=lambda one: one.statement):
-        _settle(database, statement, list(group))
+    settles: dict[str, list[Settle]] = {}
     places: dict[tuple[str, str], int] = {}
+    others: list[int] = []
     for place, operation in enumerate(operations):
         if isinstance(operation, Record):
             places.setdefault(operation.key, place)  # the second of a key finds the row taken
+        elif isinstance(operation, Settle):
+            settles.setdefault(operation.statement, []).append(operation)
+        else:
+            others.append(place)
+    for statement in sorted(settles):
+        _settle(database, statement, settles[statement])
     keys = sorted(places)
     records = [cast("Record", operations[places[key]]) for key in keys]
     for key, found in zip(keys, _record(database, records), strict=True):
         results[places[key]] = found
-    for place, operation in enumerate(operations):
-        if not isinstance(operation, Settle | Record):
-            results[place] = operation.run(database)
+    for place in others:
+        results[place] = operations[place].run(database)
     return results
 
 
