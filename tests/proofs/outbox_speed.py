@@ -7,8 +7,9 @@ and told to be done. The floor is a plain loop over SQLite in WAL mode with `syn
 commit for each insert; `loop with done` commits the end of each, too, as a queue has to. Beside
 them stand litequeue and persist-queue, if they are installed (`tests/proofs/requirements.txt`),
 with `synchronous` FULL, too: put, take, and acknowledge. The outbox, when 100 publish at once, is
-ahead of all of them. How many times the floor that is depends on what a sync of the disk costs: the
-floor waits for one an event, the outbox shares it and is bound by Python.
+ahead of all of them. The goal, 10 times the floor, is missed where a sync is cheap, and is not held
+against it there: the floor waits for a sync an event, the outbox shares it and is bound by Python.
+On a disk where the floor makes 1,900 a second it is 4.6 times.
 
 `slow`: the loop and the outbox again, each sync made 1 ms longer by strace: there the outbox is at
 least 10 times the loop.
